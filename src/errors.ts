@@ -48,10 +48,12 @@ export class DisposedError extends HeddleError {
 
 /** How a received value is named in messages: short, and never the content of a large array. */
 export function describe(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
+  if (typeof value === 'string')
+    return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
   if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${value.byteLength} bytes)`;
   if (Array.isArray(value)) return `an array of ${value.length}`;
   if (typeof value === 'function') return 'a function';
-  if (typeof value === 'object' && value !== null) return `an object of class ${value.constructor?.name ?? 'null'}`;
+  if (typeof value === 'object' && value !== null)
+    return `an object of class ${value.constructor?.name ?? 'null'}`;
   return String(value);
 }

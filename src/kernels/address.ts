@@ -49,7 +49,12 @@ export function parseSeed(seed: number | string | bigint): bigint {
     (typeof text === 'string' && /^\d+$/.test(text));
   const value = valid ? BigInt(text) : -1n;
   if (value < 0n || value >= 1n << 64n)
-    throw new InvalidArgumentError('seed', 'seed', 'an integer from 0 to 2^64 - 1 (a string above 2^53)', seed);
+    throw new InvalidArgumentError(
+      'seed',
+      'seed',
+      'an integer from 0 to 2^64 - 1 (a string above 2^53)',
+      seed,
+    );
   return value;
 }
 
