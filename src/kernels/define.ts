@@ -1,0 +1,151 @@
+/** The small language in which `table.ts` declares kernels; everything generated is derived from these records. */
+
+export type Dtype = 'f32' | 'f64' | 'u8' | 'i8' | 'u16' | 'i32' | 'u32';
+export type ScalarType = 'f32' | 'f64' | 'u32' | 'i32';
+/** What a kernel may do with a vector: read it, write all of it, or update it. */
+export type Access = 'in' | 'out' | 'inout';
+/**
+ * `exact`: the same bits in every back end and instruction set. `profile`: the same bits within a numeric profile
+ * (`fma` or `plain`: whether the products of a gemm or convolution chain are fused with their sum).
+ */
+export type EqualityClass = 'exact' | 'profile';
+/** How the conformance suite fills an operand. `index`, `label`: integers below `below`. */
+export type Values =
+  | 'normal'
+  | 'positive'
+  | 'unit'
+  | 'mask'
+  | 'index'
+  | 'label'
+  | 'bits'
+  | 'offsets'
+  | 'codes';
+
+export interface VectorArg {
+  kind: 'vec';
+  name: string;
+  dtype: Dtype;
+  access: Access;
+  /** Element count as an expression over length symbols and scalars: `n`, `rows*cols`, `ceil(n/block)`, `units+1`. */
+  length: string;
+  /** May be empty, which means "not there" (a bias, a velocity). */
+  optional: boolean;
+  values: Values;
+  /** Exclusive upper bound of `index` and `label` values, an expression. */
+  below?: string;
+}
+
+/** K input vectors of one length, handed over as an array. */
+export interface ListArg {
+  kind: 'list';
+  name: string;
+  dtype: 'f32';
+  length: string;
+}
+
+export interface ScalarArg {
+  kind: 'scalar';
+  name: string;
+  dtype: ScalarType;
+  /** Value in the conformance suite where a case does not give one. */
+  test: number;
+}
+
+export type KernelArg = VectorArg | ListArg | ScalarArg;
+/** Values of the length symbols and scalars of one conformance case; `lists` is the K of list arguments. */
+export type Case = Readonly<Record<string, number>>;
+
+export interface KernelSpec {
+  family: string;
+  args: readonly KernelArg[];
+  returns: 'void' | ScalarType;
+  equality: EqualityClass;
+  cases: readonly Case[];
+  /** Sizes that `heddle bench kernels` times; absent: not timed. */
+  bench?: readonly Case[];
+  /** Bytes read and written per call as an expression, for GB/s; or floating-point operations for GFLOP/s. */
+  bytes?: string;
+  flops?: string;
+  /** Copy or read rate is the ceiling that the bench compares with. */
+  bound?: 'copy' | 'read' | 'compute';
+  /** Feed NaN, infinities, -0 and subnormals as well. Off where the kernel rejects them by contract. */
+  specials: boolean;
+}
+
+interface VectorOptions {
+  optional?: boolean;
+  values?: Values;
+  below?: string;
+}
+
+function vector(access: Access) {
+  return (name: string, dtype: Dtype, length = 'n', options: VectorOptions = {}): VectorArg => ({
+    kind: 'vec',
+    name,
+    dtype,
+    access,
+    length,
+    optional: options.optional ?? false,
+    values: options.values ?? 'normal',
+    below: options.below,
+  });
+}
+export const input = vector('in');
+export const output = vector('out');
+export const update = vector('inout');
+export const inputs = (name: string, length = 'n'): ListArg => ({ kind: 'list', name, dtype: 'f32', length });
+export const scalar = (name: string, dtype: ScalarType, test = 1): ScalarArg => ({
+  kind: 'scalar',
+  name,
+  dtype,
+  test,
+});
+
+export interface KernelOptions extends Partial<Omit<KernelSpec, 'family' | 'args'>> {}
+
+export const kernel = (
+  family: string,
+  args: readonly KernelArg[],
+  options: KernelOptions = {},
+): KernelSpec => ({
+  family,
+  args,
+  returns: 'void',
+  equality: 'exact',
+  cases: lengths(),
+  specials: true,
+  ...options,
+});
+
+/** Lengths around every vector width and the 65,536 block of sums. */
+export const lengths = (extra: Case = {}): Case[] =>
+  [
+    0, 1, 3, 4, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 255, 1000, 4099, 65_535, 65_536, 65_537, 200_003,
+  ].map((n) => ({ n, ...extra }));
+
+/** Symbols of a length expression that are not scalars of the kernel, in order of first use. */
+export function lengthSymbols(spec: KernelSpec): string[] {
+  const scalars = new Set(spec.args.filter((arg) => arg.kind === 'scalar').map((arg) => arg.name));
+  const symbols: string[] = [];
+  for (const arg of spec.args)
+    if (arg.kind !== 'scalar')
+      for (const symbol of arg.length.match(/[A-Za-z]\w*/g) ?? [])
+        if (symbol !== 'ceil' && !scalars.has(symbol) && !symbols.includes(symbol)) symbols.push(symbol);
+  return symbols;
+}
+
+/** Evaluates a length expression: products and sums of symbols and integers, and `ceil(a/b)`. */
+export function evaluateLength(expression: string, values: Readonly<Record<string, number>>): number {
+  const ceiling = /^ceil\((\w+)\/(\w+)\)$/.exec(expression);
+  if (ceiling) return Math.ceil(term(ceiling[1], values) / term(ceiling[2], values));
+  return expression
+    .split('+')
+    .reduce((sum, part) => sum + part.split('*').reduce((product, t) => product * term(t, values), 1), 0);
+}
+
+function term(text: string, values: Readonly<Record<string, number>>): number {
+  const name = text.trim();
+  const value = /^\d+$/.test(name) ? Number(name) : values[name];
+  if (value === undefined) throw new RangeError(`length expression uses the unknown symbol ${name}`);
+  return value;
+}
