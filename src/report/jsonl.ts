@@ -57,7 +57,8 @@ export function decodeEvent(line: string): RunEvent | undefined {
   }
   if (typeof parsed !== 'object' || parsed === null) return undefined;
   const record = fromFileJson(parsed as Json) as Record<string, unknown>;
-  if (record.schema !== EVENT_SCHEMA || typeof record.metrics !== 'object' || record.metrics === null) return undefined;
+  if (record.schema !== EVENT_SCHEMA || typeof record.metrics !== 'object' || record.metrics === null)
+    return undefined;
   if (!KINDS.has(String(record.event)) || typeof record.round !== 'number') return undefined;
   return record as unknown as RunEvent;
 }
@@ -109,7 +110,9 @@ export function decodeSummary(text: string): RunSummary | undefined {
   }
   if (typeof parsed !== 'object' || parsed === null) return undefined;
   const record = fromFileJson(parsed as Json) as Record<string, unknown>;
-  return record.schema === EVENT_SCHEMA && typeof record.status === 'string' && typeof record.metrics === 'object'
+  return record.schema === EVENT_SCHEMA &&
+    typeof record.status === 'string' &&
+    typeof record.metrics === 'object'
     ? (record as unknown as RunSummary)
     : undefined;
 }
