@@ -3,8 +3,8 @@
  * is the same on every machine: platforms may round `Math.log` and `Math.exp` differently. The methods and coefficients
  * are those of FreeBSD's msun (e_log.c, e_exp.c; Sun Microsystems 1993), error below one unit in the last place.
  */
-const ln2High = 6.9314718036912381649e-1;
-const ln2Low = 1.90821492927058770002e-10;
+const ln2High = 0.6931471803691238;
+const ln2Low = 1.9082149292705877e-10;
 const scratch = new DataView(new ArrayBuffer(8));
 
 /** ln x for x > 0; -Infinity at 0, NaN below, Infinity at Infinity. */
@@ -28,11 +28,9 @@ export function logF64(x: number): number {
   const s = f / (2 + f);
   const z = s * s;
   const w = z * z;
-  const even = w * (3.999999999940941908e-1 + w * (2.222219843214978396e-1 + w * 1.531383769920937332e-1));
+  const even = w * (0.3999999999940942 + w * (0.22222198432149784 + w * 0.15313837699209373));
   const odd =
-    z *
-    (6.66666666666673513e-1 +
-      w * (2.857142874366239149e-1 + w * (1.818357216161805012e-1 + w * 1.479819860511658591e-1)));
+    z * (0.6666666666666735 + w * (0.2857142874366239 + w * (0.1818357216161805 + w * 0.14798198605116586)));
   const halfSquare = 0.5 * f * f;
   return exponent * ln2High - (halfSquare - (s * (halfSquare + (even + odd)) + exponent * ln2Low) - f);
 }
@@ -42,7 +40,7 @@ export function expF64(x: number): number {
   if (Number.isNaN(x)) return x;
   if (x > 709.782712893384) return Number.POSITIVE_INFINITY;
   if (x < -708) return 0;
-  const k = Math.round(x * 1.442695040888963387);
+  const k = Math.round(x * 1.4426950408889634);
   const high = x - k * ln2High;
   const low = k * ln2Low;
   const r = high - low;
@@ -50,11 +48,10 @@ export function expF64(x: number): number {
   const c =
     r -
     t *
-      (1.66666666666666019037e-1 +
+      (0.16666666666666602 +
         t *
-          (-2.77777777770155933842e-3 +
-            t *
-              (6.61375632143793436117e-5 + t * (-1.6533902205465251539e-6 + t * 4.13813679705723846039e-8))));
+          (-0.0027777777777015593 +
+            t * (6.613756321437934e-5 + t * (-1.6533902205465252e-6 + t * 4.1381367970572385e-8))));
   const y = 1 - (low - (r * c) / (2 - c) - high);
   // Times 2^k in two steps: 2^1024 itself is not a float64.
   const first = k >> 1;
