@@ -52,7 +52,10 @@ export interface ScalarArg {
 }
 
 export type KernelArg = VectorArg | ListArg | ScalarArg;
-/** Values of the length symbols and scalars of one conformance case; `lists` is the K of list arguments. */
+/**
+ * Values of the length symbols and scalars of one conformance case; `lists` is the K of list arguments, and
+ * `with_<name>: 0` leaves an optional vector out.
+ */
 export type Case = Readonly<Record<string, number>>;
 
 export interface KernelSpec {
@@ -132,6 +135,31 @@ export function lengthSymbols(spec: KernelSpec): string[] {
       for (const symbol of arg.length.match(/[A-Za-z]\w*/g) ?? [])
         if (symbol !== 'ceil' && !scalars.has(symbol) && !symbols.includes(symbol)) symbols.push(symbol);
   return symbols;
+}
+
+/** How a length symbol follows from the operands: from argument `arg`, whose length is the symbol times `factors`. */
+export interface SymbolSource {
+  symbol: string;
+  /** Index into the kernel's arguments; for `lists` of a list argument the number of vectors counts. */
+  arg: number;
+  factors: readonly string[];
+}
+
+/** Where each free length comes from, in the order of `lengthSymbols`. Throws when a declaration leaves one open. */
+export function symbolSources(spec: KernelSpec): SymbolSource[] {
+  const symbols = lengthSymbols(spec);
+  return symbols.map((symbol) => {
+    const required = spec.args.map((arg) => (arg.kind === 'vec' && !arg.optional) || arg.kind === 'list');
+    const exact = spec.args.findIndex((arg, i) => required[i] && arg.kind !== 'scalar' && arg.length === symbol);
+    if (exact >= 0) return { symbol, arg: exact, factors: [] };
+    const product = spec.args.findIndex(
+      (arg, i) => required[i] && arg.kind !== 'scalar' && arg.length.split('*').includes(symbol),
+    );
+    const { args } = spec;
+    const chosen = args[product];
+    if (chosen === undefined || chosen.kind === 'scalar') throw new RangeError(`no operand determines ${symbol}`);
+    return { symbol, arg: product, factors: chosen.length.split('*').filter((factor) => factor !== symbol) };
+  });
 }
 
 /** Evaluates a length expression: products and sums of symbols and integers, and `ceil(a/b)`. */

@@ -64,7 +64,7 @@ const gemmCases: Case[] = gemmShapes.flatMap(([m, n, k], shape) =>
     alpha: shape % 3 === 1 ? -0.3 : 1,
     beta: [0, 1, 0.999][(shape + transposes) % 3],
     activation: (shape + transposes) % 4,
-    hasBias: shape % 2,
+    with_bias: shape % 2,
   })),
 );
 
@@ -102,7 +102,7 @@ const convCases: Case[] = [
 ].map((c, i) => ({
   ...c,
   activation: i % 4,
-  hasBias: i % 2,
+  with_bias: i % 2,
   alpha: i % 2 ? 1 : -0.25,
   beta: [0, 1, 0.5][i % 3],
 }));
@@ -859,7 +859,7 @@ export const table = {
     'optimizer',
     [
       update('w', 'f32'),
-      update('velocity', 'f32', 'velocityLength', { optional: true }),
+      update('velocity', 'f32', 'n', { optional: true }),
       input('g', 'f32'),
       scalar('lr', 'f32', 0.1),
       scalar('momentum', 'f32', 0.9),
@@ -867,9 +867,11 @@ export const table = {
       scalar('weightDecay', 'f32', 0.01),
     ],
     {
-      cases: [0, 1, 17, 1000]
-        .flatMap((n) => [0, 1].map((nesterov) => ({ n, nesterov, velocityLength: n })))
-        .concat([{ n: 33, nesterov: 0, velocityLength: 0 }]),
+      cases: [0, 1, 17, 1000].flatMap((n) => [
+        { n, nesterov: 0 },
+        { n, nesterov: 1 },
+        { n, nesterov: 0, with_velocity: 0 },
+      ]),
     },
   ),
   adamStepF32: kernel('optimizer', [
@@ -891,15 +893,15 @@ export const table = {
     [
       update('g', 'f32'),
       input('w', 'f32'),
-      input('center', 'f32', 'centerLength', { optional: true }),
-      input('v', 'f32', 'vLength', { optional: true }),
+      input('center', 'f32', 'n', { optional: true }),
+      input('v', 'f32', 'n', { optional: true }),
       scalar('a', 'f32', 0.3),
     ],
     {
       cases: [0, 1, 17, 1000].flatMap((n) => [
-        { n, centerLength: n, vLength: n },
-        { n, centerLength: 0, vLength: n },
-        { n, centerLength: n, vLength: 0 },
+        { n },
+        { n, with_center: 0 },
+        { n, with_v: 0 },
       ]),
     },
   ),
