@@ -26,8 +26,9 @@ MAX_SAMPLES = 10_000
 class BenchOp:
     """One operation, prepared on its operands.
 
-    variants: ways to write it, each called with nothing; names that start with "blocked" walk the operands in
-    blocks that stay in cache, which a numpy user would hardly write, and are not chosen unless asked for.
+    variants: ways to write it, each called with nothing. Names that start with "blocked" walk the operands in
+    blocks that stay in cache and those with "by hand" go round autograd: what a peer's user would hardly write.
+    They are tried and reported, but chosen only where the request says "handmade": true.
     result: what the last call produced, for the check; mutating operations are checked after their first call.
     n_bytes, n_flops, n_items: work of one call (bytes read plus written once, floating-point operations, samples).
     """
@@ -110,14 +111,17 @@ def time_calls(call: Callable[[], object], seconds: float) -> list[float]:
     return times
 
 
-def choose_variant(prepared: BenchOp, allow_blocked: bool) -> None:
+HANDMADE = ("blocked", "by hand")
+
+
+def choose_variant(prepared: BenchOp, allow_handmade: bool) -> None:
     """Checks the first variant, tries every variant and keeps the fastest that is allowed."""
     names = list(prepared.variants)
     prepared.variants[names[0]]()
     prepared.check = summarize(prepared.result())
     for name in names:
         prepared.trials[name] = statistics.median(time_calls(prepared.variants[name], 0.05))
-    allowed = [name for name in names if allow_blocked or not name.startswith("blocked")]
+    allowed = [name for name in names if allow_handmade or not name.startswith(HANDMADE)]
     prepared.chosen = min(allowed, key=prepared.trials.__getitem__)
 
 

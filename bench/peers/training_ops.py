@@ -292,7 +292,7 @@ def torch_train(args: dict) -> BenchOp:
         "autograd.grad, _foreach_add_": functional(),
     }
     if job.model in DENSE:
-        variants["blocked by hand, no autograd"] = by_hand()
+        variants["by hand, no autograd"] = by_hand()
     else:
         nhwc = images.to(memory_format=torch.channels_last)
         variants["channels_last, optim.SGD fused"] = with_optimizer(nhwc, channels_last=True, fused=True)

@@ -58,7 +58,7 @@ class Worker:
             self.prepared = None
             gc.collect()
             prepared = bench_op.OPS[name](args)
-            bench_op.choose_variant(prepared, bool(args.get("blocked", False)))
+            bench_op.choose_variant(prepared, bool(args.get("handmade", False)))
             forced = args.get("variant")
             if forced is not None:
                 if forced not in prepared.variants:
