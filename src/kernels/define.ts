@@ -150,14 +150,17 @@ export function symbolSources(spec: KernelSpec): SymbolSource[] {
   const symbols = lengthSymbols(spec);
   return symbols.map((symbol) => {
     const required = spec.args.map((arg) => (arg.kind === 'vec' && !arg.optional) || arg.kind === 'list');
-    const exact = spec.args.findIndex((arg, i) => required[i] && arg.kind !== 'scalar' && arg.length === symbol);
+    const exact = spec.args.findIndex(
+      (arg, i) => required[i] && arg.kind !== 'scalar' && arg.length === symbol,
+    );
     if (exact >= 0) return { symbol, arg: exact, factors: [] };
     const product = spec.args.findIndex(
       (arg, i) => required[i] && arg.kind !== 'scalar' && arg.length.split('*').includes(symbol),
     );
     const { args } = spec;
     const chosen = args[product];
-    if (chosen === undefined || chosen.kind === 'scalar') throw new RangeError(`no operand determines ${symbol}`);
+    if (chosen === undefined || chosen.kind === 'scalar')
+      throw new RangeError(`no operand determines ${symbol}`);
     return { symbol, arg: product, factors: chosen.length.split('*').filter((factor) => factor !== symbol) };
   });
 }

@@ -868,8 +868,8 @@ export const table = {
     ],
     {
       cases: [0, 1, 17, 1000].flatMap((n) => [
-        { n, nesterov: 0 },
-        { n, nesterov: 1 },
+        { n, nesterov: 0, with_velocity: 1 },
+        { n, nesterov: 1, with_velocity: 1 },
         { n, nesterov: 0, with_velocity: 0 },
       ]),
     },
@@ -898,11 +898,13 @@ export const table = {
       scalar('a', 'f32', 0.3),
     ],
     {
-      cases: [0, 1, 17, 1000].flatMap((n) => [
-        { n },
-        { n, with_center: 0 },
-        { n, with_v: 0 },
-      ]),
+      cases: [0, 1, 17, 1000].flatMap((n) =>
+        [
+          [1, 1],
+          [0, 1],
+          [1, 0],
+        ].map(([with_center, with_v]) => ({ n, with_center, with_v })),
+      ),
     },
   ),
   addAffineVectorF32: kernel('optimizer', [

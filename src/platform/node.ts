@@ -1,0 +1,77 @@
+import { createRequire } from 'node:module';
+import { availableParallelism, homedir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { decodeBase64 } from './base64.js';
+import type { Attempt, Platform, WorkerHandle } from './platform.js';
+
+const require = createRequire(import.meta.url);
+const version = (require('../../package.json') as { version: string }).version;
+
+/** Where `heddle build-native` puts an addon of this version, outside the package. */
+export function nativeCachePath(): string {
+  const base = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
+  return join(base, 'heddle', version, `heddle-${process.platform}-${process.arch}.node`);
+}
+
+function isMusl(): boolean {
+  if (process.platform !== 'linux') return false;
+  const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  return report.header?.glibcVersionRuntime === undefined;
+}
+
+function addonCandidates(path: string | undefined): { what: string; path: string }[] {
+  const explicit = path ?? process.env.HEDDLE_ADDON;
+  if (explicit) return [{ what: `explicit path ${explicit}`, path: explicit }];
+  const platform = `${process.platform}-${process.arch}${isMusl() ? '-musl' : ''}`;
+  return [
+    { what: 'local build', path: fileURLToPath(new URL('../../build/Release/heddle.node', import.meta.url)) },
+    { what: `platform package @heddle/${platform}`, path: `@heddle/${platform}/heddle.node` },
+    { what: 'cache of heddle build-native', path: nativeCachePath() },
+  ];
+}
+
+// The sources run under the test runner, but a thread needs compiled JavaScript.
+function workerEntry(): URL {
+  const compiled = import.meta.url.endsWith('.ts')
+    ? '../../dist/train/worker-entry.js'
+    : '../train/worker-entry.js';
+  return new URL(compiled, import.meta.url);
+}
+
+export const platform: Platform = {
+  name: 'node',
+  availableParallelism,
+  environment: (name) => process.env[name],
+  loadAddon(path) {
+    const attempts: Attempt[] = [];
+    for (const candidate of addonCandidates(path)) {
+      try {
+        return { addon: require(candidate.path) as unknown, path: require.resolve(candidate.path) };
+      } catch (error) {
+        const why = error instanceof Error ? error.message.split('\n')[0] : String(error);
+        attempts.push({ what: candidate.what, why });
+      }
+    }
+    return { attempts };
+  },
+  async loadWasm() {
+    const { wasmBase64 } = await import('./generated/wasm-bytes.js');
+    return WebAssembly.compile(decodeBase64(wasmBase64));
+  },
+  createWorker(): WorkerHandle {
+    const worker = new Worker(workerEntry());
+    // An idle worker must not keep the process alive; a job in flight is held by its promise's own handle.
+    worker.unref();
+    return {
+      post: (message, transfer = []) => worker.postMessage(message, transfer as ArrayBuffer[]),
+      onMessage: (listener) => worker.on('message', listener),
+      onError: (listener) => worker.on('error', listener),
+      terminate: async () => {
+        await worker.terminate();
+      },
+    };
+  },
+  residentBytes: () => process.memoryUsage.rss(),
+};

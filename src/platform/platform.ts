@@ -1,0 +1,28 @@
+/** What differs between Node and a browser. `node.ts` and `web.ts` implement it; nothing else forks. */
+export interface Attempt {
+  what: string;
+  why: string;
+}
+
+export interface WorkerHandle {
+  post(message: unknown, transfer?: readonly ArrayBuffer[]): void;
+  onMessage(listener: (message: unknown) => void): void;
+  onError(listener: (error: Error) => void): void;
+  terminate(): Promise<void>;
+}
+
+export interface Platform {
+  readonly name: 'node' | 'web';
+  /** Threads that can run at once. */
+  availableParallelism(): number;
+  /** An environment variable; always undefined in a browser. */
+  environment(name: string): string | undefined;
+  /** The addon's exports, or every place where it was looked for and why it did not load. */
+  loadAddon(path?: string): { addon: unknown; path: string } | { attempts: Attempt[] };
+  /** The compiled engine: the bytes that the package carries, unless `init` gave others. */
+  loadWasm(): Promise<WebAssembly.Module>;
+  /** A thread that runs the package's worker entry. */
+  createWorker(): WorkerHandle;
+  /** Resident memory of the process in bytes; undefined where it cannot be known. */
+  residentBytes(): number | undefined;
+}
