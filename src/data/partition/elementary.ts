@@ -40,7 +40,7 @@ export function expF64(x: number): number {
   if (Number.isNaN(x)) return x;
   if (x > 709.782712893384) return Number.POSITIVE_INFINITY;
   if (x < -708) return 0;
-  const k = Math.round(x * 1.4426950408889634);
+  const k = Math.round(x * Math.LOG2E);
   const high = x - k * ln2High;
   const low = k * ln2Low;
   const r = high - low;
