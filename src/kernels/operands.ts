@@ -1,0 +1,123 @@
+/** Operands for the conformance suite and the benches, made from the table's declarations alone. */
+import type { AnyArray } from './buffer.js';
+import { arrayTypes } from './checked.js';
+import { type Case, evaluateLength, type KernelSpec, type VectorArg } from './define.js';
+import { philox4x32 } from './reference/philox.js';
+
+/** One call: arguments in the table's order. Lists are arrays of Float32Array. */
+export type CallArgs = (AnyArray | Float32Array[] | number)[];
+
+export interface OperandOptions {
+  seed: number;
+  /** Sprinkle NaN, infinities, -0, subnormals, huge and tiny magnitudes over float operands. */
+  specials: boolean;
+  /** Elements before each vector, so that it starts off every alignment but that of its element. */
+  offset: number;
+}
+
+const specialValues = [
+  NaN,
+  Infinity,
+  -Infinity,
+  -0,
+  0,
+  1e-45,
+  -3e-39,
+  1.1754943e-38,
+  3.4e38,
+  -3.4e38,
+  1e-30,
+  1e30,
+];
+
+/** A stream of doubles in [0, 1) with 32 bits, addressed by (seed, stream, element). */
+function uniforms(seed: number, stream: number): () => number {
+  let block = 0;
+  let words: readonly number[] = [];
+  let next = 4;
+  return () => {
+    if (next === 4) {
+      words = philox4x32(block++, stream, 0, 0, seed, 0x7e57);
+      next = 0;
+    }
+    return words[next++] / 0x100000000;
+  };
+}
+
+/** Makes the arguments of one call of a kernel. */
+export function makeOperands(spec: KernelSpec, values: Case, options: OperandOptions): CallArgs {
+  const scalars: Record<string, number> = { ...values };
+  for (const arg of spec.args) if (arg.kind === 'scalar') scalars[arg.name] ??= arg.test;
+  return spec.args.map((arg, i) => {
+    if (arg.kind === 'scalar') return scalars[arg.name];
+    const length = evaluateLength(arg.length, scalars);
+    const random = uniforms(options.seed, i);
+    if (arg.kind === 'list')
+      return Array.from(
+        { length: scalars.lists ?? 1 },
+        () => fill(vectorOf('f32', length, options), random, options) as Float32Array,
+      );
+    if (arg.optional && scalars[`with_${arg.name}`] === 0) return new arrayTypes[arg.dtype](0);
+    return fillVector(arg, scalars, vectorOf(arg.dtype, length, options), random, options);
+  });
+}
+
+function vectorOf(dtype: VectorArg['dtype'], length: number, options: OperandOptions): AnyArray {
+  return new arrayTypes[dtype](length + options.offset).subarray(options.offset);
+}
+
+function fill(array: AnyArray, random: () => number, options: OperandOptions): AnyArray {
+  // A sum of uniforms is near enough to a normal here, and needs no transcendental function.
+  for (let i = 0; i < array.length; i++) array[i] = (random() + random() + random() + random() - 2) * 1.7;
+  if (options.specials)
+    for (let i = Math.floor(random() * 9); i < array.length; i += 1 + Math.floor(random() * 40))
+      array[i] = specialValues[Math.floor(random() * specialValues.length)];
+  return array;
+}
+
+function fillVector(
+  arg: VectorArg,
+  scalars: Readonly<Record<string, number>>,
+  array: AnyArray,
+  random: () => number,
+  options: OperandOptions,
+): AnyArray {
+  const each = (value: (i: number) => number): AnyArray => {
+    for (let i = 0; i < array.length; i++) array[i] = value(i);
+    return array;
+  };
+  switch (arg.values) {
+    case 'normal':
+      return fill(array, random, options);
+    case 'positive':
+      return each(() => random() * 3 + 1e-3);
+    case 'unit':
+      return each(() => random());
+    case 'mask':
+      return each(() => (random() < 0.6 ? 1 : 0));
+    case 'index':
+    case 'label': {
+      const bound = evaluateLength(arg.below ?? '1', scalars);
+      return each(() => Math.floor(random() * bound));
+    }
+    case 'bits':
+      return each(() => Math.floor(random() * 0x100000000));
+    case 'codes':
+      return each(() => Math.floor(random() * 255) - 127);
+    case 'offsets': {
+      const end = scalars.n;
+      const steps = array.length - 1;
+      return each((i) => (i === steps ? end : Math.floor((end * i) / Math.max(steps, 1))));
+    }
+    default:
+      return arg.values satisfies never;
+  }
+}
+
+/** A deep copy, so that two back ends get the same memory contents. */
+export function copyArgs(args: CallArgs): CallArgs {
+  return args.map((arg) => {
+    if (typeof arg === 'number') return arg;
+    return ArrayBuffer.isView(arg) ? arg.slice() : arg.map((vector) => vector.slice());
+  });
+}
