@@ -7,6 +7,7 @@ import type {
   RunSummary,
 } from '../../src/federation/events.js';
 import { createMetricsTracker } from '../../src/federation/metrics-tracker.js';
+import type { PartitionReport, ReportData } from '../../src/report/report-data.js';
 
 export const environment: RunEnvironment = {
   heddle: '0.1.0',
@@ -192,5 +193,44 @@ export function fakeSummary(events: readonly RunEvent[]): RunSummary {
     },
     environment,
     paths: { folder: 'runs/x' },
+  };
+}
+
+/** 100 clients with two of ten classes each, as the shard partition makes them. */
+export function fakePartition(clients = 100): PartitionReport {
+  return {
+    classes: ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'],
+    clients: Array.from({ length: clients }, (_, id) => {
+      const counts = new Array<number>(10).fill(0);
+      counts[Math.floor(scatter(id) * 10)] += 300;
+      counts[Math.floor(scatter(id * 7 + 3) * 10)] += 180 + Math.round(120 * scatter(id * 11));
+      return { id, counts };
+    }),
+  };
+}
+
+export function fakeReport(options: { rounds: number; name?: string; detail?: boolean }): ReportData {
+  const events = fakeRun(options);
+  return {
+    events,
+    summary: fakeSummary(events),
+    partition: fakePartition(),
+    configDifferences: [
+      { path: 'run.name', value: 'mnist-2nn-protected', default: undefined },
+      { path: 'run.target-value', value: 0.9, default: undefined },
+      { path: 'client.lr', value: 0.1, default: 0.01 },
+      {
+        path: 'update.pipeline',
+        value: [
+          { 'fisher-dropout': { rates: [0, 0.25, 0.5], selection: 'private-fisher', 'refresh-every': 5 } },
+          { clip: { 'max-norm': 2 } },
+          { quantize: { format: 'int8', block: 256 } },
+          { 'gaussian-noise': { where: 'server', 'noise-multiplier': 1 } },
+        ],
+        default: [],
+      },
+      { path: 'privacy.unaccounted', value: 'allow', default: 'refuse' },
+    ],
+    command: 'npx heddle simulate examples/mnist.yaml --seed 0',
   };
 }

@@ -1,0 +1,309 @@
+import * as Plot from '@observablehq/plot';
+import { formatBytes, formatNumber, formatPercent, formatSeconds } from '../format.js';
+import type { HolderMap, PageData, Series, Stack } from '../report-data.js';
+import type { LegendEntry, PanelOptions } from './panel.js';
+
+type Format = (value: number | undefined) => string;
+
+const HEIGHT = 210;
+/** Colours are custom properties, so that light, dark and print need no second drawing. */
+const color = (i: number): string => `var(--s${(i % 6) + 1})`;
+const swatch = (i: number): string => `s${(i % 6) + 1}`;
+
+interface Point {
+  x: number;
+  y: number | null;
+}
+
+const points = (series: Series): Point[] => series.rounds.map((x, i) => ({ x, y: series.values[i] }));
+
+/** The last value measured up to a round. */
+function valueAt(series: Series, round: number): number | undefined {
+  let found: number | undefined;
+  for (let i = 0; i < series.rounds.length && series.rounds[i] <= round; i++)
+    found = series.values[i] ?? undefined;
+  return found;
+}
+
+function roundPlot(
+  width: number,
+  lastRound: number,
+  y: Plot.ScaleOptions,
+  marks: Plot.Markish[],
+): ReturnType<typeof Plot.plot> {
+  return Plot.plot({
+    className: 'plot',
+    width,
+    height: HEIGHT,
+    marginLeft: 56,
+    marginRight: 12,
+    marginTop: 10,
+    marginBottom: 34,
+    x: {
+      domain: [0, Math.max(1, lastRound)],
+      label: 'round',
+      labelArrow: 'none',
+      ticks: Math.min(8, width / 70),
+    },
+    y: { grid: true, label: null, ticks: 5, ...y },
+    marks,
+  });
+}
+
+function lineMarks(list: readonly Series[], first = 0): Plot.Markish[] {
+  return list.flatMap((series, i) => [
+    Plot.lineY(points(series), { x: 'x', y: 'y', stroke: color(first + i), strokeWidth: 1.75 }),
+    // A line through one or two points is hard to see.
+    ...(series.rounds.length <= 12
+      ? [Plot.dot(points(series), { x: 'x', y: 'y', fill: color(first + i), r: 2.5 })]
+      : []),
+  ]);
+}
+
+function lineLegend(list: readonly Series[], format: Format): LegendEntry[] {
+  return list.map((series, i) => ({
+    label: series.name,
+    swatch: swatch(i),
+    read: (round) => format(valueAt(series, round)),
+  }));
+}
+
+function course(list: readonly Series[], format: Format): string {
+  return list
+    .map(
+      (s) => `${s.name} from ${format(s.values[0] ?? undefined)} to ${format(s.values.at(-1) ?? undefined)}`,
+    )
+    .join('; ');
+}
+
+function accuracyPanel(data: PageData): PanelOptions {
+  const { targetMetric, targetValue } = data;
+  const shown = targetValue !== undefined && data.accuracy.some((s) => s.name === targetMetric);
+  const legend = lineLegend(data.accuracy, formatPercent);
+  if (shown) legend.push({ label: 'target', swatch: 'rule', read: () => formatPercent(targetValue) });
+  return {
+    title: 'Accuracy',
+    description: course(data.accuracy, formatPercent),
+    legend,
+    draw: (width) =>
+      roundPlot(width, data.lastRound, { domain: [0, 1], tickFormat: (v: number) => formatPercent(v, 0) }, [
+        ...(shown ? [Plot.ruleY([targetValue], { stroke: 'var(--rule)', strokeDasharray: '5 4' })] : []),
+        ...lineMarks(data.accuracy),
+      ]),
+  };
+}
+
+function lossPanel(data: PageData): PanelOptions {
+  return {
+    title: 'Loss',
+    description: course(data.loss, formatNumber),
+    legend: lineLegend(data.loss, formatNumber),
+    draw: (width) => roundPlot(width, data.lastRound, { zero: true, nice: true }, lineMarks(data.loss)),
+  };
+}
+
+function normPanel(data: PageData): PanelOptions {
+  const { norms, maxNorm, clipFraction } = data;
+  const [low, , high] = norms;
+  const band = low !== undefined && high !== undefined;
+  const legend: LegendEntry[] = norms.map((series) => ({
+    label: series.name,
+    swatch: band && series.name !== 'p50' ? 's1 faint' : 's1',
+    read: (round) => formatNumber(valueAt(series, round)),
+  }));
+  if (maxNorm)
+    legend.push({ label: 'clip bound', swatch: 'rule', read: (r) => formatNumber(valueAt(maxNorm, r)) });
+  if (clipFraction)
+    legend.push({ label: 'clipped', swatch: 's2', read: (r) => formatPercent(valueAt(clipFraction, r), 0) });
+  return {
+    title: 'Update norm and share clipped',
+    description: [
+      course(norms, formatNumber),
+      clipFraction ? course([clipFraction], formatPercent) : '',
+    ].join('; '),
+    legend,
+    draw(width) {
+      const finite = [...norms, ...(maxNorm ? [maxNorm] : [])].flatMap((s) => s.values.map((v) => v ?? 0));
+      const top = Math.max(1e-12, ...finite) * 1.05;
+      const marks: Plot.Markish[] = [];
+      // The share clipped has no axis of its own: bars from the bottom, the full height is everyone.
+      if (clipFraction)
+        marks.push(
+          Plot.rectY(points(clipFraction), {
+            x1: (p: Point) => p.x - 0.5,
+            x2: (p: Point) => p.x + 0.5,
+            y: (p: Point) => (p.y ?? 0) * top,
+            fill: color(1),
+            fillOpacity: 0.16,
+          }),
+        );
+      if (band)
+        marks.push(
+          Plot.areaY(
+            low.rounds.map((x, i) => ({ x, y1: low.values[i], y2: high.values[i] })),
+            { x: 'x', y1: 'y1', y2: 'y2', fill: color(0), fillOpacity: 0.22 },
+          ),
+        );
+      if (maxNorm)
+        marks.push(
+          Plot.lineY(points(maxNorm), { x: 'x', y: 'y', stroke: 'var(--rule)', strokeDasharray: '5 4' }),
+        );
+      for (const series of band ? [norms[1]] : norms)
+        marks.push(Plot.lineY(points(series), { x: 'x', y: 'y', stroke: color(0), strokeWidth: 1.75 }));
+      return roundPlot(width, data.lastRound, { domain: [0, top] }, marks);
+    },
+  };
+}
+
+function stackPanel(
+  title: string,
+  stack: Stack,
+  lastRound: number,
+  format: Format,
+  reference?: Series,
+): PanelOptions {
+  const at = (part: number, round: number): number | undefined => {
+    const i = stack.rounds.indexOf(round);
+    return i < 0 ? undefined : stack.values[part][i];
+  };
+  const total = (part: number): number => stack.values[part].reduce((sum, v) => sum + v, 0);
+  const legend: LegendEntry[] = stack.names.map((name, part) => ({
+    label: name,
+    swatch: swatch(part),
+    read: (round) => format(at(part, round)),
+  }));
+  if (reference)
+    legend.push({
+      label: reference.name,
+      swatch: '',
+      read: (round) => format(valueAt(reference, round)),
+    });
+  return {
+    title,
+    description: stack.names.map((name, part) => `${name}: ${format(total(part))} in all`).join('; '),
+    legend,
+    draw(width) {
+      const rows = stack.names.flatMap((name, part) =>
+        stack.rounds.map((round, i) => ({ name, round, part, y: stack.values[part][i] })),
+      );
+      const options = {
+        y: 'y',
+        fill: (row: { part: number }) => color(row.part),
+        order: stack.names,
+        z: 'name',
+      } as const;
+      // Above this many rounds a bar is thinner than a pixel, and thousands of them are slow.
+      const marks =
+        stack.rounds.length <= 300
+          ? Plot.rectY(
+              rows,
+              Plot.stackY({
+                ...options,
+                x1: (row: { round: number }) => row.round - 0.46,
+                x2: (row: { round: number }) => row.round + 0.46,
+              }),
+            )
+          : Plot.areaY(rows, Plot.stackY({ ...options, x: 'round', curve: 'step' }));
+      return roundPlot(width, lastRound, { tickFormat: format }, [marks]);
+    },
+  };
+}
+
+/** More bars than this are narrower than a pixel: neighbouring neurons are averaged. */
+const MAX_BARS = 400;
+
+function holderPanel(maps: readonly HolderMap[]): PanelOptions {
+  const means = maps.map(({ counts }) =>
+    counts[0].map((_, j) => counts.reduce((sum, row) => sum + row[j], 0) / counts.length),
+  );
+  const rowAt = (map: HolderMap, round: number): readonly number[] => {
+    let i = map.rounds.length - 1;
+    while (i > 0 && map.rounds[i] > round) i--;
+    return map.counts[i];
+  };
+  const least = maps
+    .map((map, g) => {
+      const neuron = means[g].indexOf(Math.min(...means[g]));
+      return `${map.group} neuron ${neuron} with ${formatNumber(means[g][neuron])}`;
+    })
+    .join(', ');
+  return {
+    title: 'FisherDropout: holders by neuron',
+    description: `Mean number of clients of a cohort that held each neuron; least held: ${least}`,
+    followsCursor: true,
+    legend: [
+      { label: 'mean of the run', swatch: 's1', read: () => '' },
+      { label: 'this round', swatch: 's2', read: () => '' },
+      { label: `least held: ${least}`, swatch: '', read: () => '' },
+    ],
+    draw(width, round) {
+      const bars = maps.flatMap((map, g) => bin(means[g]).map((bar) => ({ ...bar, group: map.group })));
+      const now = maps.flatMap((map) => bin(rowAt(map, round)).map((bar) => ({ ...bar, group: map.group })));
+      return Plot.plot({
+        className: 'plot',
+        width,
+        height: Math.max(HEIGHT, 26 + 92 * maps.length),
+        marginLeft: 56,
+        marginRight: 12,
+        marginTop: 10,
+        marginBottom: 34,
+        x: { label: 'neuron', labelArrow: 'none', ticks: Math.min(8, width / 70) },
+        y: { label: null, grid: true, ticks: 3 },
+        fy: { label: null, padding: 0.22, axis: null, domain: maps.map((map) => map.group) },
+        marks: [
+          Plot.rectY(bars, {
+            x1: 'from',
+            x2: 'to',
+            y: 'value',
+            fy: 'group',
+            fill: color(0),
+            fillOpacity: 0.55,
+          }),
+          Plot.ruleY(now, {
+            x1: 'from',
+            x2: 'to',
+            y: 'value',
+            fy: 'group',
+            stroke: color(1),
+            strokeWidth: 1.5,
+          }),
+          Plot.text(
+            maps.map((map) => map.group),
+            {
+              fy: (d: string) => d,
+              text: (d: string) => d,
+              frameAnchor: 'top-right',
+              dy: -9,
+              fill: 'currentColor',
+            },
+          ),
+        ],
+      });
+    },
+  };
+}
+
+function bin(values: readonly number[]): { from: number; to: number; value: number }[] {
+  const size = Math.ceil(values.length / MAX_BARS);
+  return Array.from({ length: Math.ceil(values.length / size) }, (_, i) => {
+    const part = values.slice(i * size, (i + 1) * size);
+    return {
+      from: i * size,
+      to: i * size + part.length,
+      value: part.reduce((a, b) => a + b, 0) / part.length,
+    };
+  });
+}
+
+/** The panels for which the run has data, in reading order. */
+export function panelsFor(data: PageData): PanelOptions[] {
+  const panels: PanelOptions[] = [];
+  if (data.accuracy.length > 0) panels.push(accuracyPanel(data));
+  if (data.loss.length > 0) panels.push(lossPanel(data));
+  if (data.norms.length > 0) panels.push(normPanel(data));
+  if (data.bytes)
+    panels.push(stackPanel('Bytes by stage', data.bytes, data.lastRound, formatBytes, data.denseBytes));
+  if (data.seconds) panels.push(stackPanel('Time by phase', data.seconds, data.lastRound, formatSeconds));
+  if (data.holders.length > 0) panels.push(holderPanel(data.holders));
+  return panels;
+}
