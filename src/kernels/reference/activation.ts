@@ -1,5 +1,5 @@
 import { expF, logF, reluF, sigmoidF, tanhF } from './elementary.js';
-import { philox4x32 } from './philox.js';
+import { wordsOf } from './stream.js';
 
 const f = Math.fround;
 
@@ -45,10 +45,9 @@ export function dropoutF32(
   site: number,
 ): void {
   const scale = f(1 / (1 - rate));
-  for (let i = 0; i < y.length; i++) {
-    const low = blockLow + Math.floor(i / 4);
-    const high = blockHigh + Math.floor(low / 0x100000000);
-    const uniform = (philox4x32(low, high, step, site, key0, key1)[i & 3] >>> 8) / 0x1000000;
-    y[i] = uniform >= rate ? f(x[i] * scale) : 0;
+  let i = 0;
+  for (const word of wordsOf({ key0, key1, blockLow, blockHigh, step, site }, y.length)) {
+    y[i] = (word >>> 8) / 0x1000000 >= rate ? f(x[i] * scale) : 0;
+    i++;
   }
 }

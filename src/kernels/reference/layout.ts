@@ -1,9 +1,9 @@
 /** Broadcasts and sums over batch, channel and space, and what per-example clipping needs. */
+import { clipFactor } from './clip.js';
 import { addOld, scaled } from './store.js';
+import { sumTerms } from './sums.js';
 
 const f = Math.fround;
-const kLanes = 16;
-const kBlock = 65_536;
 
 /** y[image, channel, position] += bias[channel]. */
 export function addBiasF32(
@@ -69,20 +69,8 @@ export function transposeF32(dst: Float32Array, src: Float32Array, rows: number,
   for (let r = 0; r < rows; r++) for (let c = 0; c < cols; c++) dst[c * rows + r] = src[r * cols + c];
 }
 
-/** Sum of squares as every float64 sum of heddle: blocks of 65,536, 16 lanes, halving tree. */
-function sumSquares(x: Float32Array, from: number, count: number): number {
-  const lanes = new Float64Array(kLanes);
-  let total = 0;
-  for (let start = 0; start < count; start += kBlock) {
-    lanes.fill(0);
-    for (let i = start; i < Math.min(count, start + kBlock); i++)
-      lanes[i % kLanes] += x[from + i] * x[from + i];
-    for (let half = kLanes / 2; half > 0; half /= 2)
-      for (let lane = 0; lane < half; lane++) lanes[lane] += lanes[lane + half];
-    total += lanes[0];
-  }
-  return total;
-}
+const sumSquares = (x: Float32Array, from: number, count: number) =>
+  sumTerms(count, (i) => x[from + i] * x[from + i]);
 
 /**
  * norms2[r] += |a[r]|^2 * (|b[r]|^2 + withBias): squared norm of one example's gradient of a dense layer, a rank-1
@@ -102,25 +90,14 @@ export function ghostNormRowsF32(
   }
 }
 
-/** Largest float32 not above (maxNorm / norm) * (1 - 2^-23): a vector of that norm, scaled and rounded, does not exceed maxNorm. */
-export function shrinkFactor(norm: number, maxNorm: number): number {
-  const exact = (maxNorm / norm) * (1 - 1.1920928955078125e-7);
-  const factor = new Float32Array([exact]);
-  if (factor[0] > exact) new Int32Array(factor.buffer)[0]--;
-  return factor[0];
-}
-
-/** factors[r] = scale * (norms2[r] <= maxNorm^2 ? 1 : the shrinking factor of sqrt(norms2[r])). A NaN norm gives NaN. */
+/** factors[r] = scale * clipFactor(sqrt(norms2[r]), maxNorm). A NaN norm gives NaN. */
 export function clipFactorsF32(
   factors: Float32Array,
   norms2: Float64Array,
   maxNorm: number,
   scale: number,
 ): void {
-  for (let r = 0; r < factors.length; r++) {
-    const inside = norms2[r] <= maxNorm * maxNorm;
-    factors[r] = f((inside ? 1 : shrinkFactor(Math.sqrt(norms2[r]), maxNorm)) * scale);
-  }
+  for (let r = 0; r < factors.length; r++) factors[r] = f(clipFactor(Math.sqrt(norms2[r]), maxNorm) * scale);
 }
 
 /** y += scale * (a * b), each step rounded. */

@@ -1,5 +1,5 @@
 /** Parameter updates and terms added to a gradient. Every step rounds to float32; divisions and roots are IEEE ones. */
-import { shrinkFactor } from './layout.js';
+import { clipFactor } from './clip.js';
 
 const f = Math.fround;
 
@@ -86,14 +86,9 @@ export function addAffineVectorF32(
   for (let i = 0; i < g.length; i++) g[i] = f(g[i] + f(a[i] * f(w[i] - center[i])));
 }
 
-/**
- * Global gradient clipping: with norm = max(sqrt(norm2[0]), 1e-6), `x *= norm > maxNorm ? factor : 1`, where factor is the
- * largest float32 not above (maxNorm / norm) * (1 - 2^-23).
- */
+/** Global gradient clipping: x *= clipFactor(max(sqrt(norm2[0]), 1e-6), maxNorm). A NaN norm makes everything NaN. */
 export function clipByNormF32(x: Float32Array, norm2: Float64Array, maxNorm: number): void {
   const root = Math.sqrt(norm2[0]);
-  const norm = root < 1e-6 ? 1e-6 : root;
-  if (!(norm > maxNorm)) return;
-  const factor = shrinkFactor(norm, maxNorm);
+  const factor = clipFactor(root < 1e-6 ? 1e-6 : root, maxNorm);
   for (let i = 0; i < x.length; i++) x[i] = f(x[i] * factor);
 }
