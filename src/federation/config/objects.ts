@@ -1,0 +1,161 @@
+import type { Dataset, TaskData } from '../../data/dataset.js';
+import type { ConfigInput } from './schema.js';
+import { isPlainMap } from './tree.js';
+
+type Section<K extends keyof ConfigInput> = NonNullable<ConfigInput[K]>;
+type Named = object;
+
+/**
+ * Options of a simulation in TypeScript: the configuration tree in camelCase, where an object or a function may
+ * stand in place of a type name, with the same defaults and the same checks as a file.
+ */
+export interface SimulateOptions
+  extends Partial<Omit<ConfigInput, 'data' | 'model' | 'client' | 'strategy' | 'update'>> {
+  /** Standard task or files, or a dataset object. */
+  data?: DataOptions | Dataset | TaskData;
+  /** A model by type, or a traced model. */
+  model?: Section<'model'> | { type: Named } | Named;
+  client?: Omit<Section<'client'>, 'trainer'> & { trainer?: string | Named };
+  /** Strategy by type, or a strategy record; `{ type: record, cohortSize: 10 }` sets the rest beside it. */
+  strategy?: (Omit<Section<'strategy'>, 'type'> & { type?: Section<'strategy'>['type'] | Named }) | Named;
+  update?: Omit<Section<'update'>, 'pipeline'> & {
+    pipeline?: (NonNullable<Section<'update'>['pipeline']>[number] | Named)[];
+  };
+  /** Ends the run after the current round. */
+  signal?: AbortSignal;
+  /** Folder of this run itself; takes the place of `run.dir`. */
+  runDir?: string;
+}
+
+export type DataOptions = Omit<Section<'data'>, 'source' | 'partitioner'> & {
+  source?: Section<'data'>['source'] | Dataset | TaskData;
+  partitioner?: Section<'data'>['partitioner'] | Named;
+};
+
+/** Objects that TypeScript code passed; the configuration holds `type: custom` and a name in their place. */
+export interface CustomObjects {
+  dataset?: Dataset | TaskData;
+  model?: object;
+  partitioner?: object;
+  strategy?: object;
+  trainer?: object;
+  /** In the order of the pipeline; a `custom` stage holds its index here. */
+  readonly stages: object[];
+}
+
+/** Keys of `SimulateOptions` that steer a run and are no configuration. */
+const RUNTIME_KEYS = new Set(['signal', 'runDir']);
+
+/** Takes objects out of the options, so that what remains is plain data that can be checked, hashed and written. */
+export function separateObjects(options: SimulateOptions): {
+  plain: Record<string, unknown>;
+  objects: CustomObjects;
+} {
+  const objects: CustomObjects = { stages: [] };
+  const plain: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(options)) if (!RUNTIME_KEYS.has(key)) plain[key] = value;
+
+  plain.model = separated(
+    plain.model,
+    'type',
+    (object) => {
+      objects.model = object;
+    },
+    // Options of a model by type are scalars and lists; a traced model holds its graph.
+    (section) => !('type' in section) && Object.values(section).some(isObject),
+  );
+  plain.strategy = separated(
+    plain.strategy,
+    'type',
+    (object) => {
+      objects.strategy = object;
+    },
+    (section) => 'aggregate' in section,
+  );
+  if (isObject(plain.data) && (!isPlainMap(plain.data) || 'train' in plain.data)) {
+    const dataset = plain.data;
+    plain.data = { source: dataset, ...(hasClients(dataset) ? { partitioner: { type: 'natural' } } : {}) };
+  }
+  if (isPlainMap(plain.data)) {
+    const data = { ...plain.data };
+    data.source = separated(
+      data.source,
+      'format',
+      (object) => {
+        objects.dataset = object as Dataset | TaskData;
+      },
+      (section) => 'train' in section,
+    );
+    data.partitioner = separated(data.partitioner, 'type', (object) => {
+      objects.partitioner = object;
+    });
+    plain.data = data;
+  }
+  if (isPlainMap(plain.client) || isPlainMapButFor(plain.client, 'trainer')) {
+    const client = { ...(plain.client as Record<string, unknown>) };
+    if (isObject(client.trainer)) {
+      objects.trainer = client.trainer;
+      client.trainer = `object:${nameOf(client.trainer)}`;
+    }
+    plain.client = client;
+  }
+  if (isPlainMap(plain.update) && Array.isArray(plain.update.pipeline)) {
+    const pipeline = plain.update.pipeline.map((stage: unknown) => {
+      if (!isObject(stage) || (isPlainMap(stage) && !('upload' in stage) && !('download' in stage)))
+        return stage;
+      objects.stages.push(stage);
+      return { custom: { name: nameOf(stage), index: objects.stages.length - 1 } };
+    });
+    plain.update = { ...plain.update, pipeline };
+  }
+  return { plain, objects };
+}
+
+/**
+ * Replaces an object by `{ [key]: 'custom', name }`, whether it stands for the whole section (`isWhole`, or anything
+ * with behaviour) or for its type.
+ */
+function separated(
+  section: unknown,
+  key: 'type' | 'format',
+  keep: (object: object) => void,
+  isWhole: (section: object) => boolean = () => false,
+): unknown {
+  if (!isObject(section)) return section;
+  if (isWhole(section) || (!isPlainMap(section) && !isPlainMapButFor(section, key))) {
+    keep(section);
+    return custom(section, key);
+  }
+  const type = (section as Record<string, unknown>)[key];
+  if (!isObject(type)) return section;
+  keep(type);
+  return { ...section, ...custom(type, key) };
+}
+
+function custom(object: object, key: string): Record<string, string> {
+  return { [key]: 'custom', name: nameOf(object) };
+}
+
+function nameOf(object: object): string {
+  const name = (object as { name?: unknown }).name;
+  return typeof name === 'string' && name !== '' ? name : 'unnamed';
+}
+
+function hasClients(dataset: object): boolean {
+  const { clientOf, train } = dataset as { clientOf?: unknown; train?: { clientOf?: unknown } };
+  return clientOf !== undefined || train?.clientOf !== undefined;
+}
+
+function isObject(value: unknown): value is object {
+  return (
+    (typeof value === 'object' && value !== null && !Array.isArray(value)) || typeof value === 'function'
+  );
+}
+
+/** A plain map whose one key `key` may hold a function or a class instance. */
+function isPlainMapButFor(value: unknown, key: string): boolean {
+  if (typeof value !== 'object' || value === null || !(key in value)) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return false;
+  return isPlainMap({ ...value, [key]: null });
+}

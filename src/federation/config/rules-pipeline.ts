@@ -1,0 +1,66 @@
+import type { CheckedConfig, Report } from './rule-context.js';
+import { type StageKind, stageKind } from './stages.js';
+import type { Path } from './tree.js';
+
+/** Order of the stages, and options that belong to another form of a stage. */
+export function checkPipeline(config: CheckedConfig, report: Report): void {
+  const { pipeline } = config.update;
+  const first = new Map<StageKind, number>();
+  pipeline.forEach((stage, index) => {
+    const kind = stageKind(stage);
+    const path: Path = ['update', 'pipeline', index, kind];
+    const before = first.get(kind);
+    if (before === undefined) first.set(kind, index);
+    else if (kind !== 'custom')
+      report(path, `stands twice in the pipeline`, 'keep one of the two', [
+        'update',
+        'pipeline',
+        before,
+        kind,
+      ]);
+    if (kind === 'fisherDropout' && index > 0)
+      report(
+        path,
+        'comes after another stage, but it chooses what a client trains',
+        'make fisher-dropout the first stage',
+      );
+    if ('quantize' in stage && stage.quantize.format !== 'int8' && stage.quantize.block !== undefined)
+      report(
+        [...path, 'block'],
+        `is set, but format ${stage.quantize.format} has no blocks`,
+        'remove block, or set format to int8',
+        [...path, 'format'],
+      );
+    if (!('gaussianNoise' in stage)) return;
+    const noise = stage.gaussianNoise;
+    const quantized = first.get('quantize');
+    if (noise.where === 'client' && quantized !== undefined)
+      report(
+        path,
+        'is added by the client after quantize, which already made codes',
+        'put gaussian-noise before quantize',
+        ['update', 'pipeline', quantized, 'quantize'],
+      );
+    if (noise.where === 'server' && index !== pipeline.length - 1)
+      report(
+        path,
+        'is added by the server, after aggregation, but is not the last stage',
+        'make it the last stage',
+      );
+    if (noise.where === 'client' && noise.noiseCohortSize !== undefined)
+      report(
+        [...path, 'noiseCohortSize'],
+        'is set, but local noise (where: client) does not depend on the cohort',
+        'remove it, or set where to server',
+        [...path, 'where'],
+      );
+    const population = config.privacy.population;
+    if (noise.noiseCohortSize !== undefined && population !== undefined && noise.noiseCohortSize > population)
+      report(
+        [...path, 'noiseCohortSize'],
+        `is ${noise.noiseCohortSize}, more than privacy.population, ${population}`,
+        'set privacy.population to the clients of the deployment',
+        ['privacy', 'population'],
+      );
+  });
+}
