@@ -107,8 +107,8 @@ function header({ summary, events }: ReportData): string {
   if (target !== undefined)
     tiles.push([
       `to ${formatMetric(target.metric, target.value)}`,
-      target.roundsToTarget === undefined ? 'not reached' : `${formatNumber(target.roundsToTarget)} rounds`,
-      target.roundsToTarget === undefined ? '' : formatSeconds(target.secondsToTarget),
+      target.roundsToTarget === undefined ? '–' : `${formatNumber(target.roundsToTarget)} rounds`,
+      target.roundsToTarget === undefined ? 'not reached' : formatSeconds(target.secondsToTarget),
     ]);
   tiles.push(
     [

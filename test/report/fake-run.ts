@@ -22,8 +22,12 @@ export const environment: RunEnvironment = {
 const START = 1_700_000_000;
 const TARGET = { metric: 'central-val/accuracy', value: 0.9 } as const;
 
-/** Weyl sequence in [0, 1): repeatable scatter without a generator. */
-const scatter = (i: number): number => (i * 0.618033988749895) % 1;
+/** Repeatable scatter in [0, 1): an integer hash, so that neighbours look unrelated. */
+function scatter(i: number): number {
+  let h = Math.imul(Math.round(i * 1000) ^ 0x9e3779b9, 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return ((h ^ (h >>> 16)) >>> 0) / 2 ** 32;
+}
 
 export function fakeRun(options: { rounds: number; name?: string; detail?: boolean }): RunEvent[] {
   const { rounds, name = 'mnist-2nn-protected', detail = true } = options;

@@ -20,6 +20,9 @@ export interface PanelOptions {
   followsCursor?: boolean;
 }
 
+/** Narrower than this the margins leave no room to draw in; the drawing is scaled down instead. */
+export const MIN_WIDTH = 200;
+
 const SVG = 'http://www.w3.org/2000/svg';
 
 /** A titled plot with a legend that reads out the values under the cursor. */
@@ -49,8 +52,8 @@ export function createPanel(options: PanelOptions, cursor: Cursor): HTMLElement 
     moveLine?.(cursor.round);
   };
   new ResizeObserver(([entry]) => {
-    const width = Math.round(entry.contentRect.width);
-    if (width > 0 && width !== drawnWidth) draw(width);
+    const width = Math.max(MIN_WIDTH, Math.round(entry.contentRect.width));
+    if (entry.contentRect.width > 0 && width !== drawnWidth) draw(width);
   }).observe(plotBox);
   cursor.watch((round) => {
     options.legend.forEach((entry, i) => {

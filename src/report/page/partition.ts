@@ -1,7 +1,7 @@
 import * as Plot from '@observablehq/plot';
 import { formatNumber } from '../format.js';
 import type { PagePartition } from '../report-data.js';
-import { withoutInlineStyle } from './panel.js';
+import { MIN_WIDTH, withoutInlineStyle } from './panel.js';
 
 interface Client {
   id: number;
@@ -56,8 +56,8 @@ export function showPartition(section: HTMLElement, partition: PagePartition): v
   };
   select.addEventListener('change', draw);
   new ResizeObserver(([entry]) => {
-    const next = Math.round(entry.contentRect.width);
-    if (next === 0 || next === width) return;
+    const next = Math.max(MIN_WIDTH, Math.round(entry.contentRect.width));
+    if (entry.contentRect.width === 0 || next === width) return;
     width = next;
     draw();
   }).observe(box);
@@ -99,7 +99,7 @@ function heatMap(
     marginRight: 12,
     marginTop: 6,
     marginBottom: 36,
-    x: { type: 'linear', domain: [0, clients.length], label: 'clients in this order', labelArrow: 'none' },
+    x: { type: 'linear', domain: [0, clients.length], label: 'clients', labelArrow: 'none' },
     y: {
       type: 'linear',
       domain: [0, classes.length],

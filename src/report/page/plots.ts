@@ -30,20 +30,23 @@ function roundPlot(
   lastRound: number,
   y: Plot.ScaleOptions,
   marks: Plot.Markish[],
+  marginRight = 12,
 ): ReturnType<typeof Plot.plot> {
   return Plot.plot({
     className: 'plot',
     width,
     height: HEIGHT,
     marginLeft: 56,
-    marginRight: 12,
+    marginRight,
     marginTop: 10,
     marginBottom: 34,
     x: {
-      domain: [0, Math.max(1, lastRound)],
+      // Half a round more, for the bar of the last one.
+      domain: [0, lastRound + 0.5],
       label: 'round',
       labelArrow: 'none',
-      ticks: Math.min(8, width / 70),
+      ticks: Math.min(8, lastRound, width / 70),
+      tickFormat: ',d',
     },
     y: { grid: true, label: null, ticks: 5, ...y },
     marks,
@@ -106,9 +109,9 @@ function normPanel(data: PageData): PanelOptions {
   const { norms, maxNorm, clipFraction } = data;
   const [low, , high] = norms;
   const band = low !== undefined && high !== undefined;
-  const legend: LegendEntry[] = norms.map((series) => ({
+  const legend: LegendEntry[] = norms.map((series, i) => ({
     label: series.name,
-    swatch: band && series.name !== 'p50' ? 's1 faint' : 's1',
+    swatch: band ? (series.name === 'p50' ? 's1' : 's1 faint') : swatch(3 * i),
     read: (round) => formatNumber(valueAt(series, round)),
   }));
   if (maxNorm)
@@ -126,9 +129,14 @@ function normPanel(data: PageData): PanelOptions {
       const finite = [...norms, ...(maxNorm ? [maxNorm] : [])].flatMap((s) => s.values.map((v) => v ?? 0));
       const top = Math.max(1e-12, ...finite) * 1.05;
       const marks: Plot.Markish[] = [];
-      // The share clipped has no axis of its own: bars from the bottom, the full height is everyone.
+      // The share clipped is drawn as bars from the bottom on an axis of its own at the right.
       if (clipFraction)
         marks.push(
+          Plot.axisY([0, top / 2, top], {
+            anchor: 'right',
+            label: null,
+            tickFormat: (y: number) => formatPercent(y / top, 0),
+          }),
           Plot.rectY(points(clipFraction), {
             x1: (p: Point) => p.x - 0.5,
             x2: (p: Point) => p.x + 0.5,
@@ -148,9 +156,11 @@ function normPanel(data: PageData): PanelOptions {
         marks.push(
           Plot.lineY(points(maxNorm), { x: 'x', y: 'y', stroke: 'var(--rule)', strokeDasharray: '5 4' }),
         );
-      for (const series of band ? [norms[1]] : norms)
-        marks.push(Plot.lineY(points(series), { x: 'x', y: 'y', stroke: color(0), strokeWidth: 1.75 }));
-      return roundPlot(width, data.lastRound, { domain: [0, top] }, marks);
+      (band ? [norms[1]] : norms).forEach((series, i) => {
+        marks.push(Plot.lineY(points(series), { x: 'x', y: 'y', stroke: color(3 * i), strokeWidth: 1.75 }));
+      });
+      marks.push(Plot.axisY({ anchor: 'left', label: null, ticks: 5 }));
+      return roundPlot(width, data.lastRound, { domain: [0, top] }, marks, clipFraction ? 48 : undefined);
     },
   };
 }
