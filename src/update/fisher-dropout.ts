@@ -1,0 +1,152 @@
+/**
+ * FisherDropout: each client trains and sends the sub-model of the neurons that matter most to it.
+ *
+ * Source: Wang, Yang, Dai 2024, "Lightweight Differential Privacy Federated Learning Based on Gradient Dropout", Computer
+ * Science 51(1). The paper's abstract fixes the frame (Fisher-driven choice of neurons, per-client rates, positions sent with the update,
+ * full model every fixed number of rounds); estimator, score and selection rule are ours: diagonal empirical Fisher,
+ * summed over a neuron's incoming row and bias, the largest kept in every hidden layer.
+ *
+ * The choice of neurons is itself a release of private data (a noised value in a chosen place does not hide the place), so with
+ * `private-fisher` no (epsilon, delta) guarantee holds. `public-random` chooses from the seed and costs nothing.
+ */
+import { UpdateRejectedError } from '../combine/errors.js';
+import { InvalidArgumentError } from '../errors.js';
+import { randomKey } from '../kernels/address.js';
+import { permutationU32, uniformBelow } from '../kernels/reference/permutation.js';
+import type { ParamSpec } from '../tensor/param-spec.js';
+import { encodePositions } from './positions.js';
+import type { PlanContext, Stage, SubModelPlan } from './stage.js';
+import { croppableGroups, subModelSpec } from './sub-model.js';
+
+export interface FisherDropoutOptions {
+  /** Shares of neurons left out of every hidden layer, each in [0, 1). A client gets one of them, never from its data. */
+  rates: readonly number[];
+  /** `round-robin`: by client id; `random`: drawn anew at every choice. Default: round-robin. */
+  assign?: 'round-robin' | 'random';
+  /** Score of a neuron: sum or mean of its Fisher entries, or the sum of Fisher times squared weight. Default: sum. */
+  score?: 'sum' | 'mean' | 'saliency';
+  selection?: 'private-fisher' | 'public-random';
+  /** Every so many rounds the full model is sent and positions are chosen anew. Default: 5. */
+  refreshEvery?: number;
+  /** Examples that are scored. Default: all of the client's. */
+  scoringExamples?: number;
+}
+
+/** What a client remembers between rounds: the neurons it chose last. */
+interface Positions {
+  kept: ReadonlyMap<string, Uint32Array>;
+  spec: ParamSpec;
+}
+
+const kStateSlot = 'fisher-dropout/positions';
+const kSeedBytes = 8;
+
+/** @throws {InvalidArgumentError} for rates outside [0, 1) or a refresh below 1. */
+export function fisherDropout(options: FisherDropoutOptions): Stage {
+  const { rates, assign = 'round-robin', selection = 'private-fisher', refreshEvery = 5 } = options;
+  if (rates.length === 0 || !rates.every((rate) => rate >= 0 && rate < 1))
+    throw new InvalidArgumentError('fisherDropout', 'rates', 'numbers from 0 to below 1', rates.join(', '));
+  if (!(Number.isInteger(refreshEvery) && refreshEvery >= 1))
+    throw new InvalidArgumentError('fisherDropout', 'refreshEvery', 'an integer of at least 1', refreshEvery);
+
+  return {
+    name: 'fisher-dropout',
+    async plan(context) {
+      const known = context.state.get<Positions>(kStateSlot);
+      if (known && context.round % refreshEvery !== 0)
+        return { ...known, positionBytes: 0, fullDownload: false };
+      const rate = rateOf(context, rates, assign);
+      // The full model is needed to score; a public choice can be sent as the sub-model at once.
+      const fullDownload = selection === 'private-fisher';
+      const choose = fullDownload ? fisherScores : undefined;
+      const kept = await keptUnits(context, rate, choose && ((c) => choose(c, options)));
+      const chosen = { kept, spec: kept.size > 0 ? subModelSpec(context.spec, kept) : context.spec };
+      context.state.set<Positions>(kStateSlot, chosen);
+      const positionBytes = fullDownload ? positionBytesOf(context.spec, kept) : kSeedBytes;
+      return { ...chosen, positionBytes, fullDownload } satisfies SubModelPlan;
+    },
+  };
+}
+
+function rateOf(context: PlanContext, rates: readonly number[], assign: 'round-robin' | 'random'): number {
+  if (assign === 'round-robin') return rates[context.client % rates.length];
+  const { key0, key1 } = streamOf(context);
+  return rates[uniformBelow(rates.length, key0, key1, 0, 0, 1)];
+}
+
+function streamOf({ seed, round, client }: PlanContext): { key0: number; key1: number } {
+  return randomKey(seed, { purpose: 'compression', round, entity: client });
+}
+
+type Scores = ReadonlyMap<string, Float64Array>;
+
+/** The k = max(1, ceil((1 - rate) N)) best neurons of every hidden layer, ties to the lower index, sorted. */
+async function keptUnits(
+  context: PlanContext,
+  rate: number,
+  score: ((context: PlanContext) => Promise<Scores>) | undefined,
+): Promise<Map<string, Uint32Array>> {
+  const kept = new Map<string, Uint32Array>();
+  if (rate === 0) return kept;
+  const scores = await score?.(context);
+  croppableGroups(context.spec).forEach((group, ordinal) => {
+    const units = context.spec.groups[group];
+    const k = Math.max(1, Math.ceil((1 - rate) * units));
+    if (k === units) return;
+    const values = scores?.get(group);
+    // A layer in which nothing has a gradient ranks nothing: fall back to the seeded choice (dead rectifiers, zero weights).
+    const order = values?.some((value) => value > 1e-30)
+      ? byScore(values)
+      : randomOrder(context, units, ordinal);
+    kept.set(group, order.slice(0, k).sort());
+  });
+  return kept;
+}
+
+function byScore(values: Float64Array): Uint32Array {
+  return Uint32Array.from(values.keys()).sort((a, b) => values[b] - values[a] || a - b);
+}
+
+function randomOrder(context: PlanContext, units: number, ordinal: number): Uint32Array {
+  const { key0, key1 } = streamOf(context);
+  const order = new Uint32Array(units);
+  permutationU32(order, key0, key1, 0, 2 + ordinal);
+  return order;
+}
+
+/** Scores by unit group: every tensor whose first axis is the group adds its rows. */
+async function fisherScores(context: PlanContext, options: FisherDropoutOptions): Promise<Scores> {
+  const { kernels, spec, global } = context;
+  const fisher = await context.fisher(options.scoringExamples);
+  if (!Number.isFinite(fisher.reduce((sum, value) => sum + value, 0)))
+    throw new UpdateRejectedError(String(context.client), 'not-finite', Number.NaN);
+  if (options.score === 'saliency')
+    for (let i = 0; i < fisher.length; i++) fisher[i] *= global[i] * global[i];
+  const scores = new Map<string, Float64Array>();
+  for (const group of croppableGroups(spec)) {
+    const units = spec.groups[group];
+    const sums = new Float64Array(units);
+    let ownedByUnit = 0;
+    for (const entry of spec.entries)
+      if (entry.axes[0]?.group === group) {
+        const rowLength = entry.size / units;
+        kernels.scoreUnitsF64(sums, spec.slice(fisher, entry.name), rowLength);
+        ownedByUnit += rowLength;
+      }
+    if (options.score === 'mean') for (let i = 0; i < units; i++) sums[i] /= ownedByUnit;
+    scores.set(group, sums);
+  }
+  return scores;
+}
+
+/** Bytes of the positions of all hidden layers taken as one set of neurons. */
+function positionBytesOf(spec: ParamSpec, kept: ReadonlyMap<string, Uint32Array>): number {
+  const all: number[] = [];
+  let units = 0;
+  for (const group of croppableGroups(spec)) {
+    const width = spec.groups[group];
+    for (const unit of kept.get(group) ?? Array.from({ length: width }, (_, i) => i)) all.push(units + unit);
+    units += width;
+  }
+  return encodePositions(Uint32Array.from(all), units).bytes.length;
+}

@@ -1,0 +1,143 @@
+/** Cutting a sub-model out of a flat model by unit groups, and putting its values back where they came from. */
+import { InvalidArgumentError } from '../errors.js';
+import type { Kernels } from '../kernels/kernels.js';
+import type { ParamAxis, ParamEntry, ParamSpec } from '../tensor/param-spec.js';
+
+export type KeptUnits = ReadonlyMap<string, Uint32Array>;
+
+/**
+ * Unit groups that may lose units: hidden layers, whose units are rows of one tensor and columns of another, with at least
+ * `minUnits` of them. Inputs and outputs of the model are never cut.
+ */
+export function croppableGroups(spec: ParamSpec, minUnits = 4): string[] {
+  const produced = new Set<string>();
+  const consumed = new Set<string>();
+  for (const { axes } of spec.entries)
+    axes.forEach(({ group }, axis) => {
+      if (group !== undefined) (axis === 0 ? produced : consumed).add(group);
+    });
+  return Object.keys(spec.groups).filter(
+    (group) => produced.has(group) && consumed.has(group) && spec.groups[group] >= minUnits,
+  );
+}
+
+/** Layout of the sub-model that keeps these units. */
+export function subModelSpec(spec: ParamSpec, kept: KeptUnits): ParamSpec {
+  return spec.atWidths(Object.fromEntries([...kept].map(([group, units]) => [group, units.length])));
+}
+
+/** One tensor as rows of columns of `inner` consecutive elements, which is what the gather kernels move. */
+interface Blocks {
+  rows: Uint32Array;
+  columns: Uint32Array;
+  rowCount: number;
+  columnCount: number;
+  inner: number;
+}
+
+const identities = new Map<number, Uint32Array>();
+function identity(n: number): Uint32Array {
+  let known = identities.get(n);
+  if (!known) {
+    known = Uint32Array.from({ length: n }, (_, i) => i);
+    identities.set(n, known);
+  }
+  return known;
+}
+
+/** Kept units of an axis as positions along it, each unit standing for `axis.inner` consecutive ones kept together. */
+function unitsOf(axis: ParamAxis | undefined, kept: KeptUnits): { index: Uint32Array; total: number } {
+  if (axis === undefined) return { index: identity(1), total: 1 };
+  const units = axis.group === undefined ? undefined : kept.get(axis.group);
+  return { index: units ?? identity(axis.units), total: axis.units };
+}
+
+function blocksOf(entry: ParamEntry, kept: KeptUnits): Blocks | undefined {
+  const [first, second, ...rest] = entry.axes;
+  const cut = (axis: ParamAxis): boolean => axis.group !== undefined && kept.has(axis.group);
+  if (rest.some(cut) || (first !== undefined && first.inner !== 1 && cut(first)))
+    throw new InvalidArgumentError(
+      'sub-model',
+      `tensor '${entry.name}'`,
+      'cut on its first two axes only',
+      entry.shape.join(' x '),
+    );
+  if (!entry.axes.some(cut)) return undefined;
+  const rows = unitsOf(first, kept);
+  const columns = unitsOf(second, kept);
+  const inner = rest.reduce((product, axis) => product * axis.units * axis.inner, second?.inner ?? 1);
+  return {
+    rows: rows.index,
+    columns: columns.index,
+    rowCount: rows.total,
+    columnCount: columns.total,
+    inner,
+  };
+}
+
+/** Copies the kept units of `full` (layout `spec`) into `sub` (layout `subSpec`). */
+export function extractSubModel(
+  kernels: Kernels,
+  spec: ParamSpec,
+  subSpec: ParamSpec,
+  kept: KeptUnits,
+  full: Float32Array,
+  sub: Float32Array,
+): void {
+  for (const entry of spec.entries) {
+    const from = spec.slice(full, entry.name);
+    const to = subSpec.slice(sub, entry.name);
+    const blocks = blocksOf(entry, kept);
+    if (!blocks) to.set(from);
+    else
+      kernels.gatherBlocksF32(
+        to,
+        from,
+        blocks.rows,
+        blocks.columns,
+        blocks.rowCount,
+        blocks.columnCount,
+        blocks.inner,
+      );
+  }
+}
+
+/** Writes `sub` into the places of its units in `full`; all other elements of `full` stay. */
+export function embedSubModel(
+  kernels: Kernels,
+  spec: ParamSpec,
+  subSpec: ParamSpec,
+  kept: KeptUnits,
+  sub: Float32Array,
+  full: Float32Array,
+): void {
+  for (const entry of spec.entries) {
+    const from = subSpec.slice(sub, entry.name);
+    const to = spec.slice(full, entry.name);
+    const blocks = blocksOf(entry, kept);
+    if (!blocks) to.set(from);
+    else
+      kernels.scatterBlocksF32(
+        to,
+        from,
+        blocks.rows,
+        blocks.columns,
+        blocks.rowCount,
+        blocks.columnCount,
+        blocks.inner,
+      );
+  }
+}
+
+/** 1 for every element of the full layout that the sub-model holds. */
+export function holderMask(
+  kernels: Kernels,
+  spec: ParamSpec,
+  subSpec: ParamSpec,
+  kept: KeptUnits,
+): Uint8Array {
+  const ones = new Float32Array(subSpec.size).fill(1);
+  const full = new Float32Array(spec.size);
+  embedSubModel(kernels, spec, subSpec, kept, ones, full);
+  return Uint8Array.from(full);
+}
