@@ -99,7 +99,7 @@ function valueProblem(issue: z.core.$ZodIssue, tree: ConfigNode, plain: unknown)
   const key = path === '' ? 'the configuration' : path;
   const hint = meaning === undefined ? `give ${key} another value` : `give ${key} as described: ${meaning}`;
   const problem = { ...origin, path };
-  const received = value === undefined || value === null ? 'is missing' : `is ${show(value)}`;
+  const received = value === undefined ? 'is missing' : value === null ? 'is empty' : `is ${show(value)}`;
 
   switch (issue.code) {
     case 'custom': {
@@ -125,7 +125,7 @@ function valueProblem(issue: z.core.$ZodIssue, tree: ConfigNode, plain: unknown)
       return { ...problem, message: `${received} but must ${size}${relation} ${bound}`, hint };
     }
     case 'invalid_type': {
-      if (value === undefined || value === null) return { ...problem, message: 'is missing', hint };
+      if (value === undefined || value === null) return { ...problem, message: received, hint };
       const expected = EXPECTED[issue.expected] ?? issue.expected;
       return { ...problem, message: `${received} but must be ${expected}`, hint };
     }

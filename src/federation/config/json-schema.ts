@@ -27,7 +27,9 @@ function rewritten(node: unknown): unknown {
   const out: JsonSchema = {};
   for (const [key, value] of Object.entries(node)) {
     if (key === 'properties') {
-      const kept = Object.entries(value as JsonSchema).filter(([name]) => name !== 'custom');
+      const kept = Object.entries(value as JsonSchema).filter(
+        ([name, child]) => name !== 'custom' && !isForCode(child),
+      );
       out.properties = Object.fromEntries(kept.map(([name, child]) => [toKebab(name), rewritten(child)]));
     } else if (key === 'required') out.required = (value as string[]).map(toKebab);
     else if (key === 'enum') out.enum = (value as unknown[]).filter((item) => item !== 'custom');
@@ -37,6 +39,11 @@ function rewritten(node: unknown): unknown {
     else out[key] = rewritten(value);
   }
   return out;
+}
+
+function isForCode(property: unknown): boolean {
+  const description = (property as { description?: unknown }).description;
+  return typeof description === 'string' && description.includes('in TypeScript');
 }
 
 function isEmptyMap(value: unknown): boolean {

@@ -4,7 +4,7 @@ import { ConfigError } from './errors.js';
 import { isAssignment, type Override, parseAssignments } from './overrides.js';
 import { type ConfigLayer, type ResolvedConfig, readLayer, resolveLayer, resolveTask } from './resolve.js';
 import { TASK_NAMES } from './schema.js';
-import { type ConfigNode, nodeAt, type Path, withNode } from './tree.js';
+import { type ConfigNode, nodeAt, originAt, type Path, withNode } from './tree.js';
 import { MAX_CONFIG_LENGTH } from './yaml.js';
 
 /** Keys whose values are paths, relative to the file that holds them. */
@@ -78,7 +78,7 @@ function withAbsolutePaths(tree: ConfigNode, folder: string): ConfigNode {
     const node = nodeAt(out, path);
     if (node?.kind !== 'leaf' || typeof node.value !== 'string') continue;
     if (node.value === '' || (path.at(-1) === 'root' && node.value === 'auto')) continue;
-    out = withNode(out, path, { ...node, value: resolve(folder, node.value) }, node.origin);
+    out = withNode(out, path, { ...node, value: resolve(folder, node.value) }, originAt(out, path));
   }
   return out;
 }

@@ -1,10 +1,8 @@
 import { stringify } from 'yaml';
 import { sha256Hex } from '../../platform/hash.js';
 import { toKebab } from './names.js';
-import { resolveTask } from './resolve.js';
+import { resolveOptions, resolveTask } from './resolve.js';
 import type { SimulateConfig } from './schema.js';
-import { configSchema } from './schema.js';
-import { withTaskDefaults } from './tasks.js';
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
@@ -63,14 +61,18 @@ export interface ConfigDifference {
 
 /** What a configuration changes against the defaults of its task, or of a run without a task. */
 export function differencesFromDefaults(config: SimulateConfig): ConfigDifference[] {
-  const { task } = config.data;
-  const base: unknown =
-    task === undefined
-      ? configSchema.omit({ model: true, data: true }).parse(withTaskDefaults({}))
-      : resolveTask(task).config;
+  const base = config.data.task === undefined ? defaultsWithoutTask() : resolveTask(config.data.task).config;
   const differences: ConfigDifference[] = [];
   compare(config, base, '', differences);
   return differences;
+}
+
+/** Without a task there is no default for data and model: all of theirs counts as a difference. */
+function defaultsWithoutTask(): unknown {
+  const source = { format: 'idx', images: '-', labels: '-', testImages: '-', testLabels: '-' } as const;
+  const { config } = resolveOptions({ data: { source }, model: { type: 'softmax-regression' } });
+  const { model: _model, ...rest } = config;
+  return { ...rest, data: { ...config.data, source: undefined } };
 }
 
 function compare(value: unknown, base: unknown, path: string, out: ConfigDifference[]): void {

@@ -2,7 +2,7 @@ import { expandAliases } from './aliases.js';
 import type { ConfigNote, ConfigProblem } from './errors.js';
 import { toCamel } from './names.js';
 import { type ConfigNode, emptyMap, mergeTrees, nodeAt, type Path, withNode } from './tree.js';
-import { parseYaml } from './yaml.js';
+import { parseYaml, parseYamlValue } from './yaml.js';
 
 /** One change on top of a configuration: a value for a path, or a whole fragment. */
 export type Override =
@@ -66,12 +66,11 @@ export function applyOverride(
     .split(/[.[\]]+/)
     .filter((part) => part !== '')
     .map((part) => (/^\d+$/.test(part) ? Number(part) : toCamel(part)));
-  const container = nodeAt(tree, path.slice(0, -1));
   const parsed: ConfigProblem[] = [];
   const value =
     override.value === ''
       ? undefined
-      : relocated(parseYaml(`${override.value}\n`, origin.source, parsed), origin);
+      : relocated(parseYamlValue(`${override.value}\n`, origin.source, parsed), origin);
   if (parsed.length > 0 || value === undefined) {
     const message = parsed[0]?.message ?? 'has no value';
     problems.push({
@@ -82,8 +81,7 @@ export function applyOverride(
     });
     return tree;
   }
-  const last = path.at(-1);
-  if (typeof last === 'number' && (container?.kind !== 'list' || last >= container.items.length)) {
+  if (path.some((part, i) => typeof part === 'number' && nodeAt(tree, path.slice(0, i + 1)) === undefined)) {
     problems.push({
       ...origin,
       path: override.path,
@@ -94,18 +92,11 @@ export function applyOverride(
   }
   const isNull = value.kind === 'leaf' && value.value === null;
   if (isNull) return nodeAt(tree, path) === undefined ? tree : withNode(tree, path, undefined, origin);
-  const set = withNode(
-    emptyMap(origin),
-    path.filter((part) => typeof part === 'string'),
-    value,
-    origin,
-  );
-  if (path.every((part) => typeof part === 'string')) {
-    const expanded = expandAliases(set, problems, notes);
-    // A mapped name of another tool lands at its own place; a plain key replaces what is there.
-    return expanded === set ? withNode(tree, path, value, origin) : mergeTrees(tree, expanded);
-  }
-  return withNode(tree, path, value, origin);
+  if (path.some((part) => typeof part === 'number')) return withNode(tree, path, value, origin);
+  const set = withNode(emptyMap(origin), path, value, origin);
+  const expanded = expandAliases(set, problems, notes);
+  // A mapped name of another tool lands at its own place; a plain key replaces what is there.
+  return expanded === set ? withNode(tree, path, value, origin) : mergeTrees(tree, expanded);
 }
 
 function relocated(node: ConfigNode, origin: { source: string }): ConfigNode {

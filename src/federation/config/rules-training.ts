@@ -57,6 +57,13 @@ export function checkStrategy(config: CheckedConfig, report: Report, objects: Cu
       `set it to at most ${cohort}`,
     );
 
+  if (strategy.name !== undefined && strategy.type !== 'custom')
+    report(
+      ['strategy', 'name'],
+      `is set, but strategy.type is ${strategy.type}`,
+      'remove strategy.name; it stands for an object passed in TypeScript',
+      ['strategy', 'type'],
+    );
   const momentum = strategy.type === 'fedavgm';
   const optimizer = strategy.serverOptimizer ?? (momentum ? 'sgdm' : 'sgd');
   if (momentum && optimizer === 'sgd')

@@ -268,7 +268,7 @@ const backend = z.strictObject({
   type: z
     .enum(['auto', 'native', 'wasm', 'reference'])
     .default('auto')
-    .describe('kernels: auto takes native if built, else wasm; reference is plain TypeScript'),
+    .describe('kernels: auto takes native if built, else wasm; reference is the plain, slow one'),
   isa: z
     .enum(['base', 'avx2', 'avx512', 'neon'])
     .optional()

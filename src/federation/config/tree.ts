@@ -130,7 +130,7 @@ export function nodeAt(root: ConfigNode, path: Path): ConfigNode | undefined {
   return node;
 }
 
-/** A copy of the tree with the node at `path` put in place; maps on the way are made, `undefined` removes. */
+/** A copy of the tree with a node put at `path`, its key said to stand at `origin`; maps on the way are made, `undefined` removes. */
 export function withNode(
   root: ConfigNode,
   path: Path,
@@ -142,6 +142,10 @@ export function withNode(
   if (root.kind === 'list' && typeof head === 'number') {
     const below = root.items[head] ?? emptyMap(origin);
     const items = [...root.items];
+    if (rest.length === 0 && leaf === undefined) {
+      items.splice(head, 1);
+      return { ...root, items };
+    }
     items[head] = withNode(below, rest, leaf, origin);
     return { ...root, items };
   }
@@ -154,7 +158,11 @@ export function withNode(
   }
   const before = entries.get(name);
   const node = withNode(before?.node ?? emptyMap(origin), rest, leaf, origin);
-  entries.set(name, { key: before?.key ?? name, keyOrigin: before?.keyOrigin ?? origin, node });
+  entries.set(name, {
+    key: before?.key ?? name,
+    keyOrigin: rest.length === 0 ? origin : (before?.keyOrigin ?? origin),
+    node,
+  });
   return { ...map, entries };
 }
 

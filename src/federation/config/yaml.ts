@@ -18,11 +18,17 @@ const MAX_DEPTH = 32;
 /** Guards against documents that multiply themselves through anchors. */
 const MAX_NODES = 100_000;
 
+/** Reads a document as `parseYamlValue` does; an empty one is an empty map. */
+export function parseYaml(text: string, source: string, problems: ConfigProblem[]): ConfigNode {
+  const node = parseYamlValue(text, source, problems);
+  return node.kind === 'leaf' && node.value === null ? emptyMap(node.origin) : node;
+}
+
 /**
  * Reads YAML 1.2 or JSON (a subset of it) into a tree that remembers lines and columns.
  * Problems of syntax, of keys written twice and of size are added to `problems`; the tree is then partial.
  */
-export function parseYaml(text: string, source: string, problems: ConfigProblem[]): ConfigNode {
+export function parseYamlValue(text: string, source: string, problems: ConfigProblem[]): ConfigNode {
   const whole: Origin = { source, line: 1, column: 1 };
   const refuse = (message: string, hint: string, origin: Origin = whole): ConfigNode => {
     problems.push({ ...origin, path: '', message, hint });
@@ -88,7 +94,6 @@ export function parseYaml(text: string, source: string, problems: ConfigProblem[
     return { kind: 'leaf', value: isScalar(raw) ? raw.value : null, origin };
   };
   const contents = document.contents as Node | null;
-  if (contents === null || (isScalar(contents) && contents.value === null)) return emptyMap(whole);
   return convert(contents, [], whole);
 }
 

@@ -208,6 +208,7 @@ describe('what is refused, and where', () => {
     ['run: { seed: "18446744073709551616" }', 'run.seed', '2^64 - 1'],
     ['schema: 2', 'schema', 'version of this configuration format'],
     ['run: { stop-at-target: true }', 'run.stop-at-target', 'run.target-value'],
+    ['run: { seed: }', 'run.seed', '0 to 2^64 - 1'],
     ['client: 3', 'client', 'local training'],
     ['client: { lr: .inf }', 'client.lr', 'above 0'],
     ['data2: {}', 'data2', 'did you mean "data"?'],
