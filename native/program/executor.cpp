@@ -70,7 +70,8 @@ Plan::Plan(std::shared_ptr<const JobProgram> program, const Level& level, const 
   for (std::size_t tape = 0; tape < kTapeCount; ++tape) steps_[tape] = planner.plan(static_cast<TapeName>(tape));
   prologue_ = planner.takePrologue();
   epilogue_ = planner.takeEpilogue();
-  memoryBytes_ = roundUp(planner.memoryBytes());
+  scratchOffset_ = roundUp(planner.memoryBytes());
+  memoryBytes_ = scratchOffset_ + roundUp(planner.scratchBytes());
 }
 
 Plan::~Plan() = default;
@@ -91,7 +92,10 @@ bool Plan::run(const JobInput& input, JobMemory& memory, const std::atomic<bool>
   auto* order = reinterpret_cast<std::uint32_t*>(base + memoryBytes_);
   auto* permutation = reinterpret_cast<std::uint32_t*>(base + memoryBytes_ + orderBytes);
 
-  Run run{*level_.kernels, {}, {}, input.scalars, base};
+  const std::size_t full = input.indexLength / program.batchSize;
+  const bool hasTail = program.tailSize != 0 && input.indexLength % program.batchSize != 0;
+  const std::uint64_t batches = std::min<std::uint64_t>(input.maxSteps, (full + hasTail) * std::uint64_t{input.epochs});
+  Run run{*level_.kernels, {}, {}, input.scalars, base, base + scratchOffset_, batches};
   for (std::size_t i = 0; i < program.spaces.size(); ++i) {
     const Space& space = program.spaces[i];
     const bool own = space.role == SpaceRole::arena;
@@ -109,17 +113,15 @@ bool Plan::run(const JobInput& input, JobMemory& memory, const std::atomic<bool>
   for (const auto& steps : steps_)
     for (const auto& step : steps) step->check(program, run);
 
-  const std::size_t full = input.indexLength / program.batchSize;
-  const bool hasTail = program.tailSize != 0 && input.indexLength % program.batchSize != 0;
   execute(prologue_);
   execute(steps_[kBefore]);
   std::uint64_t steps = 0;
-  for (std::size_t epoch = 0; epoch < input.epochs && steps < input.maxSteps && full + hasTail > 0; ++epoch) {
+  for (std::size_t epoch = 0; steps < batches; ++epoch) {
     if (input.shuffle) {
       run.kernels.permutationU32(permutation, input.indexLength, input.key0, input.key1, static_cast<std::uint32_t>(epoch), 0);
       for (std::size_t i = 0; i < input.indexLength; ++i) order[i] = input.index[permutation[i]];
     }
-    for (std::size_t batch = 0; batch < full + hasTail && steps < input.maxSteps; ++batch, ++steps) {
+    for (std::size_t batch = 0; batch < full + hasTail && steps < batches; ++batch, ++steps) {
       if (cancelled.load(std::memory_order_relaxed)) return false;
       if (indexSpace < program.spaces.size())
         run.spaces[indexSpace] = reinterpret_cast<std::byte*>(order + batch * program.batchSize);

@@ -76,6 +76,7 @@ class Plan {
   std::vector<std::unique_ptr<Step>> epilogue_;
   /// Byte offset of each arena space in the job's memory.
   std::vector<std::size_t> arenaOffsets_;
+  std::size_t scratchOffset_ = 0;
   std::size_t memoryBytes_ = 0;
 };
 

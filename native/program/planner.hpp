@@ -2,32 +2,43 @@
 #pragma once
 #include <cstddef>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
+#include "fast_levels.hpp"
 #include "job.hpp"
-#include "levels.hpp"
+#include "panel_layout.hpp"
 #include "step.hpp"
 
 namespace heddle {
 
+using Steps = std::vector<std::unique_ptr<Step>>;
+
 class Planner {
  public:
-  /// `memoryBytes`: what the arena spaces take; steps get their scratch behind it.
+  /// `memoryBytes`: what the arena spaces take; steps get what they keep behind it.
   Planner(const JobProgram& program, const Level& level, bool fastPaths, std::size_t memoryBytes);
 
-  std::vector<std::unique_ptr<Step>> plan(TapeName tape);
+  Steps plan(TapeName tape);
   /// Steps that run once at the start and the end of a job: into layouts that only live as long as the job, and back.
-  std::vector<std::unique_ptr<Step>> takePrologue() { return std::move(prologue_); }
-  std::vector<std::unique_ptr<Step>> takeEpilogue() { return std::move(epilogue_); }
+  Steps takePrologue() { return std::move(prologue_); }
+  Steps takeEpilogue() { return std::move(epilogue_); }
   std::size_t memoryBytes() const { return memoryBytes_; }
+  std::size_t scratchBytes() const { return scratchBytes_; }
 
  private:
+  std::size_t reserve(std::size_t bytes);
+  void layOutPanels();
+  std::unique_ptr<Step> planOp(const TapeOp& op);
+
   const JobProgram& program_;
-  const Level& level_;
-  bool fastPaths_;
+  const FastKernels* fast_;
+  std::optional<PanelLayout> panels_;
   std::size_t memoryBytes_;
-  std::vector<std::unique_ptr<Step>> prologue_;
-  std::vector<std::unique_ptr<Step>> epilogue_;
+  std::size_t scratchBytes_ = 0;
+  Steps prologue_;
+  Steps epilogue_;
 };
 
 }  // namespace heddle

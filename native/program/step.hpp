@@ -18,8 +18,12 @@ struct Run {
   std::vector<std::size_t> lengths;
   /// Current values of the run-time scalars.
   std::vector<double> scalars;
-  /// The job's memory; steps address their own scratch from here.
+  /// The job's memory: arena spaces, panels, and what steps keep from one op to another.
   std::byte* memory;
+  /// Memory that a step may use while it runs.
+  std::byte* scratch;
+  /// Batches that the job will run.
+  std::uint64_t batches;
 
   template <typename T>
   T* at(const Operand& operand) const {

@@ -1,0 +1,345 @@
+// Dense layers over weights in panels of 16 outputs. Every output element is one chain from zero in the order of gemmF32.
+#include "dense.hpp"
+
+#include "simd.hpp"
+
+namespace heddle::HEDDLE_ISA {
+namespace {
+
+constexpr std::size_t kPanelVecs = kPanel / kWidth;
+// Panels side by side in a tile, and the rows of a tile, so that accumulators, one row of weights and a splat fill the registers.
+constexpr std::size_t kTilePanels = kWidth == 16 ? 2 : 1;
+constexpr std::size_t kTileVecs = kPanelVecs * kTilePanels;
+constexpr std::size_t kTileRows = kWidth == 16 ? 14 : kRegisters == 32 ? 6 : kWidth == 8 ? 6 : 2;
+
+constexpr std::size_t roundUp(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
+constexpr std::size_t smaller(std::size_t a, std::size_t b) { return a < b ? a : b; }
+
+typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
+typedef std::int32_t FourInts __attribute__((vector_size(16)));
+
+/// dst[j, i] = src[i, j] for a 4 x 4 corner.
+inline void transpose4(float* dst, std::size_t dstStride, const float* src, std::size_t srcStride) {
+  const Four a = *reinterpret_cast<const Four*>(src);
+  const Four b = *reinterpret_cast<const Four*>(src + srcStride);
+  const Four c = *reinterpret_cast<const Four*>(src + 2 * srcStride);
+  const Four d = *reinterpret_cast<const Four*>(src + 3 * srcStride);
+  const Four ab0 = __builtin_shuffle(a, b, FourInts{0, 4, 1, 5});
+  const Four ab1 = __builtin_shuffle(a, b, FourInts{2, 6, 3, 7});
+  const Four cd0 = __builtin_shuffle(c, d, FourInts{0, 4, 1, 5});
+  const Four cd1 = __builtin_shuffle(c, d, FourInts{2, 6, 3, 7});
+  *reinterpret_cast<Four*>(dst) = __builtin_shuffle(ab0, cd0, FourInts{0, 1, 4, 5});
+  *reinterpret_cast<Four*>(dst + dstStride) = __builtin_shuffle(ab0, cd0, FourInts{2, 3, 6, 7});
+  *reinterpret_cast<Four*>(dst + 2 * dstStride) = __builtin_shuffle(ab1, cd1, FourInts{0, 1, 4, 5});
+  *reinterpret_cast<Four*>(dst + 3 * dstStride) = __builtin_shuffle(ab1, cd1, FourInts{2, 3, 6, 7});
+}
+
+/// dst[cols, rows] (rows `dstStride` apart) = transpose of src[rows, cols].
+void transpose(float* dst, std::size_t dstStride, const float* src, std::size_t srcStride, std::size_t rows, std::size_t cols) {
+  const std::size_t bodyRows = rows - rows % 4;
+  const std::size_t bodyCols = cols - cols % 4;
+  for (std::size_t j = 0; j < bodyCols; j += 4)
+    for (std::size_t i = 0; i < bodyRows; i += 4) transpose4(dst + j * dstStride + i, dstStride, src + i * srcStride + j, srcStride);
+  for (std::size_t i = bodyRows; i < rows; ++i)
+    for (std::size_t j = 0; j < bodyCols; ++j) dst[j * dstStride + i] = src[i * srcStride + j];
+  for (std::size_t j = bodyCols; j < cols; ++j)
+    for (std::size_t i = 0; i < rows; ++i) dst[j * dstStride + i] = src[i * srcStride + j];
+}
+
+void clear(float* x, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i) x[i] = 0;
+}
+
+/// Scratch of one product, cut from the bytes that the plan reserved.
+struct Scratch {
+  float* packed;           // [inputs][rows]: inputs that are not zero, by input
+  float* delta;            // delta in panels, or transposed
+  float* product;          // [inputs][row vectors]: a transposed result
+  std::uint32_t* columns;  // numbers of the inputs in `packed`
+  std::uint32_t* bits;     // bitwise or of the rows, by input
+
+  Scratch(std::byte* memory, const DenseShape& s) {
+    const std::size_t rows = roundUp(s.rows, 16);
+    packed = reinterpret_cast<float*>(memory);
+    delta = packed + roundUp(s.inputs, 16) * rows;
+    product = delta + roundUp(s.outputs, 32) * rows;
+    columns = reinterpret_cast<std::uint32_t*>(product + roundUp(s.inputs, 16) * rows);
+    bits = columns + roundUp(s.inputs, 16);
+  }
+  static std::size_t bytes(const DenseShape& s) {
+    const std::size_t rows = roundUp(s.rows, 16);
+    return 4 * ((2 * roundUp(s.inputs, 16) + roundUp(s.outputs, 32)) * rows + 2 * roundUp(s.inputs, 16));
+  }
+};
+
+/// Packs the inputs of `rows` rows by input, leaving out those that are 0 in all of them. Returns how many there are.
+std::size_t packLive(const Scratch& scratch, const float* x, std::size_t rows, std::size_t inputs, bool skipDead) {
+  std::size_t live = 0;
+  if (skipDead) {
+    for (std::size_t k = 0; k < inputs; ++k) scratch.bits[k] = 0;
+    for (std::size_t r = 0; r < rows; ++r) {
+      const auto* row = reinterpret_cast<const std::uint32_t __attribute__((may_alias))*>(x + r * inputs);
+      for (std::size_t k = 0; k < inputs; ++k) scratch.bits[k] |= row[k];
+    }
+    for (std::size_t k = 0; k < inputs; ++k) {
+      scratch.columns[live] = static_cast<std::uint32_t>(k);
+      live += (scratch.bits[k] << 1) != 0;
+    }
+  } else {
+    for (std::size_t k = 0; k < inputs; ++k) scratch.columns[k] = static_cast<std::uint32_t>(k);
+    live = inputs;
+  }
+  if (live == inputs) {
+    transpose(scratch.packed, rows, x, inputs, rows, inputs);
+    return live;
+  }
+  for (std::size_t j = 0; j < live; ++j) {
+    const float* from = x + scratch.columns[j];
+    float* to = scratch.packed + j * rows;
+    for (std::size_t r = 0; r < rows; ++r) to[r] = from[r * inputs];
+  }
+  return live;
+}
+
+/// Where the vectors of a tile of panels lie, counted from input 0 of its first panel.
+inline std::size_t vecOffset(std::size_t v, std::size_t panelStride) {
+  return v / kPanelVecs * panelStride + v % kPanelVecs * kWidth;
+}
+
+inline Vec relu(Vec v) { return v < zero() ? zero() : v; }
+
+// ---- forward
+
+struct ForwardTile {
+  const float* packed;
+  const std::uint32_t* columns;
+  std::size_t live;
+  const float* panel;
+  std::size_t panelStride;
+  float* y;
+  std::size_t yStride;
+  const float* bias;  // padded to the tile, or null
+  std::size_t width;  // outputs of the tile that exist
+  float alpha;
+  bool relu;
+};
+
+template <std::size_t Rows, std::size_t Vecs>
+void forwardTile(const ForwardTile& t) {
+  Vec acc[Rows][Vecs];
+  for (std::size_t r = 0; r < Rows; ++r)
+    for (std::size_t v = 0; v < Vecs; ++v) acc[r][v] = zero();
+  const float* packed = t.packed;
+  for (std::size_t j = 0; j < t.live; ++j, packed += Rows) {
+    const float* w = t.panel + t.columns[j] * kPanel;
+    Vec weights[Vecs];
+    for (std::size_t v = 0; v < Vecs; ++v) weights[v] = load(w + vecOffset(v, t.panelStride));
+    for (std::size_t r = 0; r < Rows; ++r) {
+      const Vec x = splat(packed[r]);
+      for (std::size_t v = 0; v < Vecs; ++v) acc[r][v] = chain(x, weights[v], acc[r][v]);
+    }
+  }
+  for (std::size_t r = 0; r < Rows; ++r) {
+    float row[Vecs * kWidth];
+    for (std::size_t v = 0; v < Vecs; ++v) {
+      Vec value = acc[r][v];
+      if (t.alpha != 1) value = splat(t.alpha) * value;
+      if (t.bias != nullptr) value = value + load(t.bias + v * kWidth);
+      if (t.relu) value = relu(value);
+      if (t.width == Vecs * kWidth)
+        store(t.y + r * t.yStride + v * kWidth, value);
+      else
+        store(row + v * kWidth, value);
+    }
+    if (t.width != Vecs * kWidth)
+      for (std::size_t j = 0; j < t.width; ++j) t.y[r * t.yStride + j] = row[j];
+  }
+}
+
+// ---- update
+
+struct UpdateTile {
+  const float* packed;  // [tile row = input][batch row]
+  const std::uint32_t* columns;
+  std::size_t rows;
+  const float* delta;  // [batch row][tile outputs]
+  float* panel;
+  std::size_t panelStride;
+  float alpha;
+  float beta;
+};
+
+template <std::size_t Rows, std::size_t Vecs>
+void updateTile(const UpdateTile& t) {
+  Vec acc[Rows][Vecs];
+  for (std::size_t r = 0; r < Rows; ++r)
+    for (std::size_t v = 0; v < Vecs; ++v) acc[r][v] = zero();
+  const float* delta = t.delta;
+  for (std::size_t b = 0; b < t.rows; ++b, delta += Vecs * kWidth) {
+    Vec d[Vecs];
+    for (std::size_t v = 0; v < Vecs; ++v) d[v] = load(delta + v * kWidth);
+    for (std::size_t r = 0; r < Rows; ++r) {
+      const Vec x = splat(t.packed[r * t.rows + b]);
+      for (std::size_t v = 0; v < Vecs; ++v) acc[r][v] = chain(x, d[v], acc[r][v]);
+    }
+  }
+  for (std::size_t r = 0; r < Rows; ++r) {
+    float* w = t.panel + t.columns[r] * kPanel;
+    for (std::size_t v = 0; v < Vecs; ++v) {
+      float* at = w + vecOffset(v, t.panelStride);
+      Vec value = acc[r][v];
+      if (t.alpha != 1) value = splat(t.alpha) * value;
+      if (t.beta == 1)
+        value = value + load(at);
+      else if (t.beta != 0)
+        value = value + splat(t.beta) * load(at);
+      store(at, value);
+    }
+  }
+}
+
+// ---- data gradient: vectors over the batch, weights splatted from the panels
+
+struct DataTile {
+  const float* delta;  // [output][row vectors]
+  std::size_t deltaStride;
+  const float* panel;  // at the tile's first input
+  std::size_t panelStride;
+  std::size_t outputs;
+  float* product;  // [input][row vectors]
+  float alpha;
+};
+
+template <std::size_t Rows>
+void dataTile(const DataTile& t) {
+  Vec acc[Rows];
+  for (std::size_t r = 0; r < Rows; ++r) acc[r] = zero();
+  const float* delta = t.delta;
+  for (std::size_t n = 0; n < t.outputs; n += kPanel) {
+    const float* panel = t.panel + n / kPanel * t.panelStride;
+    const std::size_t width = smaller(kPanel, t.outputs - n);
+    for (std::size_t j = 0; j < width; ++j, delta += t.deltaStride) {
+      const Vec d = load(delta);
+      for (std::size_t r = 0; r < Rows; ++r) acc[r] = chain(splat(panel[r * kPanel + j]), d, acc[r]);
+    }
+  }
+  for (std::size_t r = 0; r < Rows; ++r)
+    store(t.product + r * t.deltaStride, t.alpha == 1 ? acc[r] : splat(t.alpha) * acc[r]);
+}
+
+// ---- choice of a tile by its number of rows
+
+template <std::size_t Vecs, std::size_t Rows = kTileRows>
+inline void forwardRows(std::size_t rows, const ForwardTile& t) {
+  if constexpr (Rows > 0) {
+    if (rows == Rows)
+      forwardTile<Rows, Vecs>(t);
+    else
+      forwardRows<Vecs, Rows - 1>(rows, t);
+  }
+}
+
+template <std::size_t Vecs, std::size_t Rows = kTileRows>
+inline void updateRows(std::size_t rows, const UpdateTile& t) {
+  if constexpr (Rows > 0) {
+    if (rows == Rows)
+      updateTile<Rows, Vecs>(t);
+    else
+      updateRows<Vecs, Rows - 1>(rows, t);
+  }
+}
+
+constexpr std::size_t kDataRows = kWidth == 16 ? 14 : kRegisters == 32 ? 16 : 12;
+
+template <std::size_t Rows = kDataRows>
+inline void dataRows(std::size_t rows, const DataTile& t) {
+  if constexpr (Rows > 0) {
+    if (rows == Rows)
+      dataTile<Rows>(t);
+    else
+      dataRows<Rows - 1>(rows, t);
+  }
+}
+
+}  // namespace
+
+void packPanels(float* panels, const float* weights, std::size_t outputs, std::size_t inputs) {
+  for (std::size_t n = 0; n < outputs; n += kPanel) {
+    float* panel = panels + n * inputs;
+    const std::size_t width = smaller(kPanel, outputs - n);
+    if (width < kPanel) clear(panel, kPanel * inputs);
+    transpose(panel, kPanel, weights + n * inputs, inputs, width, inputs);
+  }
+}
+
+void unpackPanels(float* weights, const float* panels, std::size_t outputs, std::size_t inputs) {
+  for (std::size_t n = 0; n < outputs; n += kPanel)
+    transpose(weights + n * inputs, inputs, panels + n * inputs, kPanel, inputs, smaller(kPanel, outputs - n));
+}
+
+std::size_t denseScratch(const DenseShape& shape) { return Scratch::bytes(shape); }
+
+void denseForward(float* y, const float* x, const float* panels, const float* bias, const DenseShape& s, float alpha,
+                  bool relu, std::byte* memory) {
+  const Scratch scratch(memory, s);
+  const std::size_t panelStride = kPanel * s.inputs;
+  const std::size_t tiles = (s.rows + kTileRows - 1) / kTileRows;
+  for (std::size_t tile = 0, row = 0; tile < tiles; ++tile) {
+    // Tiles of nearly the same height: 16 rows are 8 and 8, not 14 and 2.
+    const std::size_t rows = (s.rows - row + (tiles - tile) - 1) / (tiles - tile);
+    const std::size_t live = packLive(scratch, x + row * s.inputs, rows, s.inputs, true);
+    for (std::size_t n = 0; n < s.outputs; n += kTilePanels * kPanel) {
+      const std::size_t width = smaller(kTilePanels * kPanel, s.outputs - n);
+      float padded[kTilePanels * kPanel];
+      if (bias != nullptr)
+        for (std::size_t j = 0; j < kTilePanels * kPanel; ++j) padded[j] = j < width ? bias[n + j] : 0;
+      const ForwardTile t{scratch.packed, scratch.columns, live,  panels + n * s.inputs, panelStride,
+                          y + row * s.outputs + n, s.outputs, bias == nullptr ? nullptr : padded, width, alpha, relu};
+      if (width > kPanel * (kTilePanels - 1))
+        forwardRows<kTileVecs>(rows, t);
+      else
+        forwardRows<kPanelVecs>(rows, t);
+    }
+    row += rows;
+  }
+}
+
+void denseUpdate(float* panels, const float* delta, const float* x, const DenseShape& s, float alpha, float beta,
+                 bool skipDead, std::byte* memory) {
+  const Scratch scratch(memory, s);
+  const std::size_t panelStride = kPanel * s.inputs;
+  const std::size_t live = packLive(scratch, x, s.rows, s.inputs, skipDead);
+  for (std::size_t n = 0; n < s.outputs; n += kTilePanels * kPanel) {
+    const std::size_t width = smaller(kTilePanels * kPanel, s.outputs - n);
+    const bool whole = width > kPanel * (kTilePanels - 1);
+    const std::size_t stride = whole ? kTilePanels * kPanel : kPanel;
+    for (std::size_t b = 0; b < s.rows; ++b)
+      for (std::size_t j = 0; j < stride; ++j)
+        scratch.delta[b * stride + j] = j < width ? delta[b * s.outputs + n + j] : 0;
+    for (std::size_t k = 0; k < live; k += kTileRows) {
+      const UpdateTile t{scratch.packed + k * s.rows, scratch.columns + k, s.rows, scratch.delta, panels + n * s.inputs,
+                         panelStride, alpha, beta};
+      const std::size_t rows = smaller(kTileRows, live - k);
+      if (whole)
+        updateRows<kTileVecs>(rows, t);
+      else
+        updateRows<kPanelVecs>(rows, t);
+    }
+  }
+}
+
+void denseDataGrad(float* dx, const float* delta, const float* panels, const DenseShape& s, float alpha, std::byte* memory) {
+  const Scratch scratch(memory, s);
+  const std::size_t stride = roundUp(s.rows, kWidth);
+  if (stride != s.rows) clear(scratch.delta, s.outputs * stride);
+  transpose(scratch.delta, stride, delta, s.outputs, s.rows, s.outputs);
+  for (std::size_t k = 0; k < s.inputs; k += kDataRows)
+    for (std::size_t b = 0; b < stride; b += kWidth) {
+      const DataTile t{scratch.delta + b, stride, panels + k * kPanel, kPanel * s.inputs, s.outputs,
+                       scratch.product + k * stride + b, alpha};
+      dataRows(smaller(kDataRows, s.inputs - k), t);
+    }
+  transpose(dx, s.inputs, scratch.product, stride, s.inputs, s.rows);
+}
+
+}  // namespace heddle::HEDDLE_ISA
