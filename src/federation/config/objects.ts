@@ -1,9 +1,28 @@
 import type { Dataset, TaskData } from '../../data/dataset.js';
+import type { Model } from '../../program/model.js';
+import type { Stage } from '../../update/stage.js';
 import type { ConfigInput } from './schema.js';
 import { isPlainMap } from './tree.js';
 
 type Section<K extends keyof ConfigInput> = NonNullable<ConfigInput[K]>;
-type Named = object;
+
+/** A strategy record, as far as the configuration looks at it. */
+export interface StrategyObject {
+  readonly name: string;
+  readonly aggregate: object;
+}
+
+/** An object that trains a client in place of the built-in local optimiser. */
+export interface TrainerObject {
+  readonly name?: string;
+  train(...job: never[]): unknown;
+}
+
+/** An object that divides examples among clients. */
+export interface PartitionerObject {
+  readonly name?: string;
+  partition(...data: never[]): unknown;
+}
 
 /**
  * Options of a simulation in TypeScript: the configuration tree in camelCase, where an object or a function may
@@ -14,12 +33,14 @@ export interface SimulateOptions
   /** Standard task or files, or a dataset object. */
   data?: DataOptions | Dataset | TaskData;
   /** A model by type, or a traced model. */
-  model?: Section<'model'> | { type: Named } | Named;
-  client?: Omit<Section<'client'>, 'trainer'> & { trainer?: string | Named };
+  model?: Section<'model'> | { type: Model } | Model;
+  client?: Omit<Section<'client'>, 'trainer'> & { trainer?: string | TrainerObject };
   /** Strategy by type, or a strategy record; `{ type: record, cohortSize: 10 }` sets the rest beside it. */
-  strategy?: (Omit<Section<'strategy'>, 'type'> & { type?: Section<'strategy'>['type'] | Named }) | Named;
+  strategy?:
+    | (Omit<Section<'strategy'>, 'type'> & { type?: Section<'strategy'>['type'] | StrategyObject })
+    | StrategyObject;
   update?: Omit<Section<'update'>, 'pipeline'> & {
-    pipeline?: (NonNullable<Section<'update'>['pipeline']>[number] | Named)[];
+    pipeline?: (NonNullable<Section<'update'>['pipeline']>[number] | Stage)[];
   };
   /** Ends the run after the current round. */
   signal?: AbortSignal;
@@ -29,18 +50,18 @@ export interface SimulateOptions
 
 export type DataOptions = Omit<Section<'data'>, 'source' | 'partitioner'> & {
   source?: Section<'data'>['source'] | Dataset | TaskData;
-  partitioner?: Section<'data'>['partitioner'] | Named;
+  partitioner?: Section<'data'>['partitioner'] | PartitionerObject;
 };
 
 /** Objects that TypeScript code passed; the configuration holds `type: custom` and a name in their place. */
 export interface CustomObjects {
   dataset?: Dataset | TaskData;
-  model?: object;
-  partitioner?: object;
-  strategy?: object;
-  trainer?: object;
+  model?: Model;
+  partitioner?: PartitionerObject;
+  strategy?: StrategyObject;
+  trainer?: TrainerObject;
   /** In the order of the pipeline; a `custom` stage holds its index here. */
-  readonly stages: object[];
+  readonly stages: Stage[];
 }
 
 /** Keys of `SimulateOptions` that steer a run and are no configuration. */
@@ -59,16 +80,15 @@ export function separateObjects(options: SimulateOptions): {
     plain.model,
     'type',
     (object) => {
-      objects.model = object;
+      objects.model = object as Model;
     },
-    // Options of a model by type are scalars and lists; a traced model holds its graph.
-    (section) => !('type' in section) && Object.values(section).some(isObject),
+    (section) => 'graph' in section,
   );
   plain.strategy = separated(
     plain.strategy,
     'type',
     (object) => {
-      objects.strategy = object;
+      objects.strategy = object as StrategyObject;
     },
     (section) => 'aggregate' in section,
   );
@@ -87,23 +107,23 @@ export function separateObjects(options: SimulateOptions): {
       (section) => 'train' in section,
     );
     data.partitioner = separated(data.partitioner, 'type', (object) => {
-      objects.partitioner = object;
+      objects.partitioner = object as PartitionerObject;
     });
     plain.data = data;
   }
   if (isPlainMap(plain.client) || isPlainMapButFor(plain.client, 'trainer')) {
     const client = { ...(plain.client as Record<string, unknown>) };
     if (isObject(client.trainer)) {
-      objects.trainer = client.trainer;
+      objects.trainer = client.trainer as TrainerObject;
       client.trainer = `object:${nameOf(client.trainer)}`;
     }
     plain.client = client;
   }
   if (isPlainMap(plain.update) && Array.isArray(plain.update.pipeline)) {
     const pipeline = plain.update.pipeline.map((stage: unknown) => {
-      if (!isObject(stage) || (isPlainMap(stage) && !('upload' in stage) && !('download' in stage)))
-        return stage;
-      objects.stages.push(stage);
+      // A stage in a file is a map whose one key names it; a stage object has its name inside.
+      if (!isObject(stage) || (isPlainMap(stage) && !('name' in stage))) return stage;
+      objects.stages.push(stage as Stage);
       return { custom: { name: nameOf(stage), index: objects.stages.length - 1 } };
     });
     plain.update = { ...plain.update, pipeline };

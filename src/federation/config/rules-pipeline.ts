@@ -31,15 +31,22 @@ export function checkPipeline(config: CheckedConfig, report: Report): void {
         'remove block, or set format to int8',
         [...path, 'format'],
       );
+    const codes = first.get('quantize');
+    if (kind === 'clip' && codes !== undefined)
+      report(path, 'comes after quantize, which already made codes', 'put clip before quantize', [
+        'update',
+        'pipeline',
+        codes,
+        'quantize',
+      ]);
     if (!('gaussianNoise' in stage)) return;
     const noise = stage.gaussianNoise;
-    const quantized = first.get('quantize');
-    if (noise.where === 'client' && quantized !== undefined)
+    if (noise.where === 'client' && codes !== undefined)
       report(
         path,
         'is added by the client after quantize, which already made codes',
         'put gaussian-noise before quantize',
-        ['update', 'pipeline', quantized, 'quantize'],
+        ['update', 'pipeline', codes, 'quantize'],
       );
     if (noise.where === 'server' && index !== pipeline.length - 1)
       report(

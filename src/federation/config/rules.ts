@@ -4,6 +4,7 @@ import {
   type PrivacyStage,
   type PrivacyVerdict,
 } from '../../privacy/rules.js';
+import type { Stage } from '../../update/stage.js';
 import { METRIC } from '../events.js';
 import { type ConfigProblem, formatOrigin } from './errors.js';
 import { dottedPath, nearest } from './names.js';
@@ -26,10 +27,10 @@ export const TARGET_METRICS: readonly string[] = [
 ];
 
 /** What the privacy rules see of a configuration. */
-export function privacyPlan(config: CheckedConfig): PrivacyPlan {
-  const population = knownPopulation(config);
+export function privacyPlan(config: CheckedConfig, objects: CustomObjects = { stages: [] }): PrivacyPlan {
+  const population = knownPopulation(config, objects);
   return {
-    stages: config.update.pipeline.map(privacyStage),
+    stages: config.update.pipeline.map((stage) => privacyStage(stage, objects)),
     // A strategy record reduces by itself; nothing is known about its denominator.
     reduce: config.strategy.type === 'custom' ? 'custom' : config.update.reduce,
     weightedBy: config.strategy.weightedBy,
@@ -44,11 +45,11 @@ export function privacyPlan(config: CheckedConfig): PrivacyPlan {
 }
 
 /** What may be claimed about the privacy of a run with this configuration. */
-export function privacyVerdict(config: CheckedConfig): PrivacyVerdict {
-  return checkPrivacyRules(privacyPlan(config));
+export function privacyVerdict(config: CheckedConfig, objects?: CustomObjects): PrivacyVerdict {
+  return checkPrivacyRules(privacyPlan(config, objects));
 }
 
-function privacyStage(stage: StageConfig): PrivacyStage {
+function privacyStage(stage: StageConfig, objects: CustomObjects): PrivacyStage {
   if ('fisherDropout' in stage) return { kind: 'sub-model', selection: stage.fisherDropout.selection };
   if ('clip' in stage) return { kind: 'clip', maxNorm: stage.clip.maxNorm };
   if ('quantize' in stage) return { kind: 'quantize' };
@@ -56,7 +57,19 @@ function privacyStage(stage: StageConfig): PrivacyStage {
     const { where, source, noiseCohortSize } = stage.gaussianNoise;
     return { kind: 'gaussian-noise', where, source, noiseCohortSize };
   }
-  return { kind: 'custom', name: stage.custom.name };
+  return privacyOfObject(stage.custom.name, objects.stages[stage.custom.index]);
+}
+
+/** A stage object shows its bound, its noise and that it chooses a support; the rest of it is unknown. */
+function privacyOfObject(name: string, stage: Stage | undefined): PrivacyStage {
+  if (stage?.centralNoise !== undefined) {
+    const { source, noiseCohortSize } = stage.centralNoise;
+    return { kind: 'gaussian-noise', where: 'server', source, noiseCohortSize };
+  }
+  // `plan` is handed the client's Fisher information, so its choice counts as private.
+  if (stage?.plan !== undefined) return { kind: 'sub-model', selection: 'private-fisher' };
+  if (stage?.maxNorm !== undefined) return { kind: 'clip', maxNorm: stage.maxNorm };
+  return { kind: 'custom', name };
 }
 
 /** Checks what single keys cannot tell: pairs that contradict each other, and orders that make no sense. */
@@ -69,7 +82,7 @@ export function checkRules(config: CheckedConfig, tree: ConfigNode, objects: Cus
   checkPipeline(config, report);
   checkRun(config, report, objects);
   checkStrategyObject(config, report, tree);
-  for (const { subject, message, hint } of privacyVerdict(config).problems) {
+  for (const { subject, message, hint } of privacyVerdict(config, objects).problems) {
     if (subject.part === 'stage') {
       const stage = config.update.pipeline[subject.index];
       const kind: Path = stage === undefined ? [] : [stageKind(stage)];

@@ -4,8 +4,15 @@ import { dataset } from '../../../src/data/dataset.js';
 import { ConfigError } from '../../../src/federation/config/errors.js';
 import type { SimulateOptions } from '../../../src/federation/config/objects.js';
 import { parseConfig, resolveOptions, resolveTask } from '../../../src/federation/config/resolve.js';
+import { privacyVerdict } from '../../../src/federation/config/rules.js';
 import { configSchema } from '../../../src/federation/config/schema.js';
 import { allKeys } from '../../../src/federation/config/walk.js';
+import { defineModel } from '../../../src/program/model.js';
+import { clip } from '../../../src/update/clip.js';
+import { fisherDropout } from '../../../src/update/fisher-dropout.js';
+import { gaussianNoise } from '../../../src/update/gaussian-noise.js';
+import { quantize } from '../../../src/update/quantize.js';
+import type { Stage } from '../../../src/update/stage.js';
 
 const tiny = (clientOf?: string[]) =>
   dataset({ name: 'tiny', x: new Uint8Array(8), shape: [2], y: [0, 1, 0, 1], classes: 2, clientOf });
@@ -46,10 +53,12 @@ describe('options in TypeScript', () => {
 describe('objects in place of type names', () => {
   it('a dataset, a model, a strategy, a trainer and a stage', () => {
     const data = tiny();
-    const net = { name: 'net', forward: () => 0 };
+    const net = defineModel({ name: 'net', input: [2], classes: 2 }, (t, x) =>
+      t.dense(x, { units: 2, name: 'out' }),
+    );
     const trim = { name: 'trim', aggregate: { transforms: [], reduce: { kind: 'x' } } };
     const trainer = { name: 'mine', train: async () => undefined };
-    const stage = { name: 'flip', upload: { encode: () => 0 } };
+    const stage = quantize({ format: 'f16' });
     const { config, objects } = resolveOptions({
       data,
       model: net,
@@ -63,7 +72,7 @@ describe('objects in place of type names', () => {
     expect(config.model).toEqual({ type: 'custom', name: 'net' });
     expect(config.strategy).toMatchObject({ type: 'custom', name: 'trim', cohortSize: 2 });
     expect(config.client).toMatchObject({ lr: 0.5, trainer: 'object:mine' });
-    expect(config.update.pipeline[1]).toEqual({ custom: { name: 'flip', index: 0 } });
+    expect(config.update.pipeline[1]).toEqual({ custom: { name: 'quantize', index: 0 } });
     expect(structuredClone(config)).toEqual(config);
   });
 
@@ -80,6 +89,23 @@ describe('objects in place of type names', () => {
     expect(() => resolveOptions({ data: { task: 'mnist-lr' }, strategy: record, update })).toThrow(
       ConfigError,
     );
+  });
+
+  it('stage objects are held to the privacy rules like stages by name', () => {
+    const noise = gaussianNoise({ where: 'server', noiseMultiplier: 1, maxNorm: 1, source: 'secure' });
+    const run = (pipeline: Stage[], change: SimulateOptions = {}) =>
+      resolveOptions({
+        data: { task: 'mnist-2nn' },
+        update: { reduce: 'fixed-denominator', pipeline },
+        ...change,
+      });
+    expect(() => run([noise])).toThrow(/no clip before it/);
+    const support = fisherDropout({ rates: [0.5] });
+    expect(() => run([support, clip({ maxNorm: 1 }), noise])).toThrow(/no accountant covers the choice/);
+    const allowed = run([support, clip({ maxNorm: 1 }), noise], { privacy: { unaccounted: 'allow' } });
+    const { guarantee } = privacyVerdict(allowed.config, allowed.objects);
+    expect(guarantee.epsilon).toBe(Number.POSITIVE_INFINITY);
+    expect(guarantee.reasons).toContain('the FisherDropout choice is unaccounted');
   });
 
   it('training and test data together', () => {

@@ -222,6 +222,11 @@ describe('what is refused, and where', () => {
       'update.pipeline[1].clip',
       'keep one',
     ],
+    [
+      'update: { pipeline: [{ quantize: { format: f16 } }, { clip: { max-norm: 1 } }] }',
+      'update.pipeline[1].clip',
+      'before quantize',
+    ],
     ['__proto__: { lr: 1 }', '__proto__', 'the keys at the top'],
   ])('%s', (line, path, hint) => {
     const head = line.startsWith('data:') ? '' : 'data: { task: mnist-2nn }\n';
