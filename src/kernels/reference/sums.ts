@@ -12,7 +12,7 @@ export function sumTerms(n: number, term: (index: number) => number): number {
     const lanes = new Float64Array(kLanes);
     const end = Math.min(n, start + kBlock);
     for (let i = start; i < end; i++) lanes[i % kLanes] += term(i);
-    for (let half = kLanes / 2; half > 0; half /= 2)
+    for (let half = kLanes / 2; half >= 1; half /= 2)
       for (let lane = 0; lane < half; lane++) lanes[lane] += lanes[lane + half];
     total += lanes[0];
   }
