@@ -14,6 +14,17 @@ export function formatNumber(value: number | undefined, digits = 3): string {
   return `${rounded < 0 ? '−' : ''}${grouped}${fraction ? `.${fraction}` : ''}`;
 }
 
+/** A privacy budget: like `formatNumber`, but rounded up, so that what is shown is never smaller than what was spent. */
+export function formatBudget(spent: number | undefined, digits = 4): string {
+  if (spent === undefined || !Number.isFinite(spent) || spent === 0) return formatNumber(spent);
+  let shown = Number(spent.toPrecision(digits));
+  if (shown < spent) {
+    const exponent = Number(spent.toExponential(digits - 1).split('e')[1]);
+    shown = Number((shown + Number(`1e${exponent - digits + 1}`)).toPrecision(digits));
+  }
+  return formatNumber(shown, digits);
+}
+
 /** A share in [0, 1] as per cent, one decimal below 99.95: 91.3 %. */
 export function formatPercent(share: number | undefined, decimals = 1): string {
   if (share === undefined) return DASH;
@@ -56,6 +67,7 @@ export function isShare(metric: string): boolean {
 /** A metric's value in the form that suits it. */
 export function formatMetric(metric: string, value: number | undefined): string {
   if (isShare(metric)) return formatPercent(value);
+  if (/^privacy\/(epsilon|delta)$/.test(metric)) return formatBudget(value);
   if (/-bytes(-total)?$/.test(metric)) return formatBytes(value);
   if (/(^|\/)[\w-]+-s$/.test(metric) && !metric.endsWith('per-s')) return formatSeconds(value);
   return formatNumber(value, 4);

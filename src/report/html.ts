@@ -1,6 +1,13 @@
 import { HeddleError } from '../errors.js';
 import { METRIC } from '../federation/events.js';
-import { formatBytes, formatMetric, formatNumber, formatPercent, formatSeconds } from './format.js';
+import {
+  formatBudget,
+  formatBytes,
+  formatMetric,
+  formatNumber,
+  formatPercent,
+  formatSeconds,
+} from './format.js';
 import { buildPageData, type ReportData, warningsOf } from './report-data.js';
 
 /** The page's script and style, with the base64 SHA-256 of each for the content policy. */
@@ -114,7 +121,7 @@ function header({ summary, events }: ReportData): string {
     [
       'sent both ways',
       formatBytes(comm.upBytes + comm.downBytes),
-      `${formatPercent(comm.ratio)} of dense float32`,
+      Number.isFinite(comm.ratio) ? `${formatPercent(comm.ratio)} of dense float32` : '',
     ],
     ['total time', formatSeconds(time.totalSeconds), `${formatPercent(time.overheadFraction)} overhead`],
     ['client updates', `${formatNumber(time.clientsPerSecond)}/s`, 'without the first round'],
@@ -158,7 +165,7 @@ function privacyBox({ summary: { privacy } }: ReportData): string {
 </aside>`;
   }
   return `<aside class="box" aria-label="Privacy">
-<p><b>ε = ${escapeHtml(formatNumber(privacy.epsilon, 4))}${privacy.delta === undefined ? '' : ` at δ = ${escapeHtml(formatNumber(privacy.delta))}`}.</b></p>
+<p><b>ε = ${escapeHtml(formatBudget(privacy.epsilon))}${privacy.delta === undefined ? '' : ` at δ = ${escapeHtml(formatBudget(privacy.delta))}`}.</b></p>
 <p>${escapeHtml(privacy.noise)}. Losses, norms and clip shares on this page are unaccounted.</p>
 </aside>`;
 }

@@ -3,6 +3,7 @@ import Table from 'cli-table3';
 import picocolors from 'picocolors';
 import { METRIC, type RunEvent, type RunSummary, type StartEvent } from '../federation/events.js';
 import {
+  formatBudget,
   formatBytes,
   formatMetric,
   formatNumber,
@@ -187,7 +188,10 @@ function closingRows(summary: RunSummary): [string, string][] {
     ]);
   }
   rows.push(
-    ['sent', `${formatBytes(comm.upBytes + comm.downBytes)} (${formatPercent(comm.ratio)} of dense float32)`],
+    [
+      'sent',
+      `${formatBytes(comm.upBytes + comm.downBytes)}${Number.isFinite(comm.ratio) ? ` (${formatPercent(comm.ratio)} of dense float32)` : ''}`,
+    ],
     ['speed', `${formatNumber(time.clientsPerSecond)} clients/s`],
     ['time', `${formatSeconds(time.totalSeconds)}, ${formatPercent(time.overheadFraction)} overhead`],
     ['privacy', privacyText(privacy)],
@@ -199,7 +203,7 @@ function closingRows(summary: RunSummary): [string, string][] {
 
 function privacyText(privacy: RunSummary['privacy']): string {
   if (privacy.guarantee === 'none') return `no guarantee: ${privacy.reasons.join('; ')}`;
-  return `epsilon ${formatNumber(privacy.epsilon)} at delta ${formatNumber(privacy.delta)}`;
+  return `epsilon ${formatBudget(privacy.epsilon)} at delta ${formatBudget(privacy.delta)}`;
 }
 
 function closingPaths(summary: RunSummary, paint: Paint): string {

@@ -127,6 +127,8 @@ function heatMap(
       Plot.tip(
         cells,
         Plot.pointer({
+          fontSize: 12,
+          lineHeight: 1.35,
           x: (cell) => cell.rank + 0.5,
           y: (cell) => cell.k + 0.5,
           title: (cell) =>
