@@ -1,0 +1,100 @@
+/** Reductions from a cohort's updates to one: sums that stream, and rules that need all updates at once. */
+import { InvalidArgumentError } from '../errors.js';
+import type { Kernels } from '../kernels/kernels.js';
+import { type Aggregator, createAggregator } from './aggregator.js';
+
+export interface ReduceContext {
+  readonly kernels: Kernels;
+  /** Elements of an update. */
+  readonly size: number;
+  /** Server's clip bound after decode; absent: none. */
+  readonly maxNorm?: number;
+  readonly rejectAbove?: number;
+  /** Expected sum of weights of a round: the public denominator. */
+  readonly expectedWeight: number;
+}
+
+/** Takes one update after the other and holds O(model) memory. */
+export interface StreamingReducer {
+  readonly kind: 'streaming';
+  readonly name: string;
+  /** Whether `add` wants the mask of held coordinates. */
+  readonly wantsMask: boolean;
+  create(context: ReduceContext): Aggregator;
+}
+
+/** Sees all updates of a range of coordinates at once; ranges are independent of each other. */
+export interface GatheringReducer {
+  readonly kind: 'gathering';
+  readonly name: string;
+  /**
+   * Writes `out[i]` for begin <= i < end from `updates[k][i]`, k in cohort order.
+   * @param weights - one per update.
+   */
+  reduce(
+    out: Float32Array,
+    updates: readonly Float32Array[],
+    weights: readonly number[],
+    begin: number,
+    end: number,
+  ): void;
+}
+
+export type Reducer = StreamingReducer | GatheringReducer;
+
+const streaming = (
+  name: string,
+  denominator: 'weights' | 'fixed' | 'holders',
+  extra: { minHolders?: number } = {},
+): StreamingReducer => ({
+  kind: 'streaming',
+  name,
+  wantsMask: denominator === 'holders',
+  create: ({ kernels, size, maxNorm, rejectAbove, expectedWeight }) =>
+    createAggregator({
+      kernels,
+      size,
+      maxNorm,
+      rejectAbove,
+      denominator,
+      expectedClients: expectedWeight,
+      ...extra,
+    }),
+});
+
+/** sum w_k u_k / sum w_k over the clients that reported (McMahan et al. 2017, algorithm 1). */
+export const weightedMean = (): StreamingReducer => streaming('weighted-mean', 'weights');
+
+/** sum w_k u_k / W with W the expected total weight, whoever reported: the only mean with a known sensitivity. */
+export const fixedDenominator = (): StreamingReducer => streaming('fixed-denominator', 'fixed');
+
+/** Each coordinate over the weights of the clients that held it; one held by less than `minHolders` stays. */
+export const meanOfHolders = ({ minHolders = 2 }: { minHolders?: number } = {}): StreamingReducer =>
+  streaming('mean-of-holders', 'holders', { minHolders });
+
+/**
+ * Coordinate-wise trimmed mean: the floor(trim * m) smallest and largest of m values are left out, the rest averaged, unweighted.
+ *
+ * @param options.trim - share cut at each end, in [0, 0.5).
+ * @see Yin et al. 2018, "Byzantine-Robust Distributed Learning: Towards Optimal Statistical Rates", definition 2.
+ */
+export function trimmedMean({ trim }: { trim: number }): GatheringReducer {
+  if (!(trim >= 0 && trim < 0.5))
+    throw new InvalidArgumentError('trimmedMean', 'trim', 'a share from 0 to below 0.5', trim);
+  return {
+    kind: 'gathering',
+    name: 'trimmed-mean',
+    reduce(out, updates, _weights, begin, end) {
+      const column = new Float32Array(updates.length);
+      const cut = Math.floor(trim * updates.length);
+      const kept = updates.length - 2 * cut;
+      for (let i = begin; i < end; i++) {
+        for (let k = 0; k < updates.length; k++) column[k] = updates[k][i];
+        column.sort();
+        let sum = 0;
+        for (let k = cut; k < cut + kept; k++) sum += column[k];
+        out[i] = sum / kept;
+      }
+    },
+  };
+}

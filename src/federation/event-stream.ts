@@ -1,0 +1,48 @@
+import type { RunEvent } from './events.js';
+
+/** Events of a run for any number of readers; a reader that comes late sees the first and the most recent ones. */
+export interface EventStream extends AsyncIterable<RunEvent> {
+  push(event: RunEvent): void;
+  end(): void;
+}
+
+/** Events kept for a reader that has not come yet; a run that nobody watches must not grow. */
+const kKept = 1024;
+
+export function createEventStream(): EventStream {
+  const kept: RunEvent[] = [];
+  const readers = new Set<() => void>();
+  const queues = new Set<RunEvent[]>();
+  let ended = false;
+  const wake = (): void => {
+    for (const reader of readers) reader();
+    readers.clear();
+  };
+  return {
+    push(event) {
+      kept.push(event);
+      // The start event stays first: it says what the others mean.
+      if (kept.length > kKept) kept.splice(1, 1);
+      for (const queue of queues) queue.push(event);
+      wake();
+    },
+    end() {
+      ended = true;
+      wake();
+    },
+    async *[Symbol.asyncIterator]() {
+      const queue = [...kept];
+      queues.add(queue);
+      try {
+        for (;;) {
+          const event = queue.shift();
+          if (event) yield event;
+          else if (ended) return;
+          else await new Promise<void>((resolve) => readers.add(resolve));
+        }
+      } finally {
+        queues.delete(queue);
+      }
+    },
+  };
+}
