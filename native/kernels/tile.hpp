@@ -1,0 +1,184 @@
+// The register tile of gemm and convolution: kRows x kVectors accumulators, each lane one chain over k.
+#pragma once
+#include "elementary.hpp"
+
+namespace heddle::HEDDLE_ISA {
+// Working memory of one thread, for packed panels: kScratchFloats floats. Defined in gemm.cpp.
+constexpr std::size_t kScratchFloats = 65536;
+float* kernelScratch();
+
+namespace {
+
+// The accumulators, the vectors of b and one broadcast fill the registers: 32 of them with AVX-512 and NEON, else 16.
+#if defined(__AVX512F__) || defined(__ARM_NEON)
+constexpr std::size_t kMaxVectors = 3;
+constexpr std::size_t maxRows(std::size_t vectors) { return vectors == 3 ? 8 : 12; }
+#elif defined(__AVX2__)
+constexpr std::size_t kMaxVectors = 3;
+constexpr std::size_t maxRows(std::size_t vectors) { return vectors == 3 ? 4 : vectors == 2 ? 6 : 12; }
+#else
+constexpr std::size_t kMaxVectors = 2;
+constexpr std::size_t maxRows(std::size_t vectors) { return vectors == 2 ? 4 : 8; }
+#endif
+constexpr std::size_t kMaxRows = 12;
+constexpr std::size_t kPitch = kMaxVectors * kWidth;
+
+// Where a tile's operands lie: a(row, p) = a[row * rowStep + p * kStep], and k rows of vectors, bStep floats apart.
+struct TileInput {
+  const float* a;
+  std::size_t rowStep;
+  std::size_t kStep;
+  const float* b;
+  std::size_t bStep;
+  std::size_t k;
+};
+
+// What becomes of finished chains when they need no more than this; otherwise they go to a buffer first.
+struct TileStore {
+  float* c;
+  std::size_t cStep;
+  std::size_t lastLanes;  // lanes of the last vector that exist in c
+  const float* bias;
+  float alpha;
+  float beta;
+  bool relu;
+};
+
+template <int kRows, int kVectors>
+HEDDLE_INLINE void runChains(Vec (&acc)[kRows][kVectors], const TileInput& in) {
+  const float* rows[kRows];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) rows[r] = in.a + static_cast<std::size_t>(r) * in.rowStep;
+  const float* b = in.b;
+  std::size_t at = 0;
+  for (std::size_t p = in.k; p > 0; --p) {
+    Vec bv[kVectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) bv[v] = load(b + v * kWidth);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const Vec av = splat(rows[r][at]);
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) acc[r][v] = mulAdd(acc[r][v], av, bv[v]);
+    }
+    at += in.kStep;
+    b += in.bStep;
+  }
+}
+
+// Chains into `buffer` (rows kPitch apart), going on from what it holds unless they start here.
+template <int kRows, int kVectors>
+void bufferTile(const TileInput& in, float* buffer, bool starts) {
+  Vec acc[kRows][kVectors] = {};
+  if (!starts)
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) acc[r][v] = load(buffer + r * kPitch + v * kWidth);
+  runChains(acc, in);
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) store(buffer + r * kPitch + v * kWidth, acc[r][v]);
+}
+
+// Whole chains, finished in registers and stored to c.
+template <int kRows, int kVectors>
+void storeTile(const TileInput& in, const TileStore& out) {
+  Vec acc[kRows][kVectors] = {};
+  runChains(acc, in);
+  if (out.alpha != 1)
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) acc[r][v] = acc[r][v] * out.alpha;
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+    const std::size_t lanes = v == kVectors - 1 ? out.lastLanes : kWidth;
+    const Vec bias = out.bias == nullptr ? Vec{} : loadPart(out.bias + v * kWidth, lanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      Vec x = acc[r][v];
+      if (out.bias != nullptr) x = x + bias;
+      if (out.relu) x = reluOf(x);
+      float* c = out.c + r * out.cStep + v * kWidth;
+      if (out.beta != 0) x = x + (lanes == kWidth ? load(c) : loadPart(c, lanes)) * out.beta;
+      if (lanes == kWidth)
+        store(c, x);
+      else
+        storePart(c, x, lanes);
+    }
+  }
+}
+
+using BufferTile = void (*)(const TileInput&, float*, bool);
+using StoreTile = void (*)(const TileInput&, const TileStore&);
+
+// Calls `visit` with the tile of this size: the sizes are few and known, the shapes of a call are not.
+template <int kVectors, int kRows, class Visit>
+HEDDLE_INLINE void withRows(std::size_t rows, Visit visit) {
+  if constexpr (kRows > 1) {
+    if (rows != kRows) return withRows<kVectors, kRows - 1>(rows, visit);
+  }
+  visit.template operator()<kRows, kVectors>();
+}
+
+template <class Visit>
+HEDDLE_INLINE void withTile(std::size_t rows, std::size_t vectors, Visit visit) {
+  if (vectors == 1) return withRows<1, maxRows(1)>(rows, visit);
+  if constexpr (kMaxVectors > 2) {
+    if (vectors == 3) return withRows<3, maxRows(3)>(rows, visit);
+  }
+  withRows<2, maxRows(2)>(rows, visit);
+}
+
+HEDDLE_INLINE std::size_t smaller(std::size_t a, std::size_t b) { return a < b ? a : b; }
+HEDDLE_INLINE std::size_t ceilDiv(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
+// Size of the next of the fewest equal parts, none over `most`, that `left` can be cut into.
+HEDDLE_INLINE std::size_t evenPart(std::size_t left, std::size_t most) { return ceilDiv(left, ceilDiv(left, most)); }
+
+// dst[p * dstStep + lane] = src[lane * srcStep + p] for `lanes` rows of `count` floats; missing lanes up to a multiple of
+// kWidth become zero.
+inline void packTransposed(float* dst, std::size_t dstStep, const float* src, std::size_t srcStep, std::size_t lanes,
+                           std::size_t count) {
+  for (std::size_t lane = 0; lane < lanes; lane += kWidth)
+    for (std::size_t p = 0; p < count; p += kWidth) {
+      const std::size_t part = smaller(count - p, kWidth);
+      Vec block[kWidth];
+#pragma GCC unroll 16
+      for (std::size_t i = 0; i < kWidth; ++i) {
+        const float* row = src + (lane + i) * srcStep + p;
+        block[i] = lane + i >= lanes ? Vec{} : part == kWidth ? load(row) : loadPart(row, part);
+      }
+      transpose(block);
+#pragma GCC unroll 16
+      for (std::size_t i = 0; i < kWidth; ++i)
+        if (i < part) store(dst + (p + i) * dstStep + lane, block[i]);
+    }
+}
+
+// c[lane * cStep + row] = the buffer's (row, lane) plus beta times the old value.
+inline void storeTransposed(float* c, std::size_t cStep, const float* buffer, std::size_t rows, std::size_t lanes,
+                            float beta) {
+  for (std::size_t lane = 0; lane < lanes; lane += kWidth)
+    for (std::size_t row = 0; row < rows; row += kWidth) {
+      const std::size_t part = smaller(rows - row, kWidth);
+      Vec block[kWidth];
+#pragma GCC unroll 16
+      for (std::size_t i = 0; i < kWidth; ++i) block[i] = i < part ? load(buffer + (row + i) * kPitch + lane) : Vec{};
+      transpose(block);
+#pragma GCC unroll 16
+      for (std::size_t i = 0; i < kWidth; ++i) {
+        if (lane + i >= lanes) break;
+        float* to = c + (lane + i) * cStep + row;
+        if (beta != 0) block[i] = block[i] + loadPart(to, part) * beta;
+        if (part == kWidth)
+          store(to, block[i]);
+        else
+          storePart(to, block[i], part);
+      }
+    }
+}
+
+}  // namespace
+}  // namespace heddle::HEDDLE_ISA
