@@ -103,7 +103,7 @@ function uniformCohort(cohortSize: number, population: number, key0: number, key
   const chosen = new Set<number>();
   for (let i = 0; i < cohortSize; i++) {
     const last = population - cohortSize + i;
-    const candidate = uniformBelow(last, key0, key1, i, 0, 0);
+    const candidate = uniformBelow(last + 1, key0, key1, i, 0, 0);
     chosen.add(chosen.has(candidate) ? last : candidate);
   }
   return Uint32Array.from(chosen).sort();
