@@ -39,7 +39,10 @@ export interface Operand {
   readonly space: number;
   /** First element. */
   readonly offset: number;
-  /** Elements; 0 = an optional operand that is not there. */
+  /**
+   * Elements; 0 = an optional operand that is not there. An operand in `examples` or `labels` is always the whole bound
+   * array and has the nominal length 1: only the job knows how many examples there are.
+   */
   readonly length: number;
 }
 
