@@ -1,8 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { RunEnvironment, RunEvent, RunPaths, RunSummary } from '../federation/events.js';
-import { createCsvTable, widenRows } from './csv.js';
 import { decodeEvents, encodeEvent, encodeSummary, toFileJson } from './jsonl.js';
 import {
   createGrowingFile,
@@ -12,9 +10,7 @@ import {
   writeWhole,
 } from './run-files.node.js';
 import { RunFolderError } from './run-folder-error.js';
-import { encodeFileVersion, encodeScalars, eventFileName } from './tfevents.js';
-
-export type SinkName = 'jsonl' | 'csv' | 'tensorboard';
+import { openSinks, type Sink, type SinkName } from './run-sinks.node.js';
 
 export interface RunFolderOptions {
   /** Folder in which the run's own folder is made, as `runs`; made when missing. Ignored with `path`. */
@@ -233,71 +229,4 @@ function alreadyThere(path: string, cause?: unknown): RunFolderError {
 
 function isErrno(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code;
-}
-
-type Sink = (event: RunEvent) => Promise<void>;
-
-async function openSinks(
-  fs: FileSystem,
-  path: string,
-  names: readonly SinkName[],
-  time: Date,
-  grow: (name: string) => Promise<GrowingFile>,
-  written: RunPaths,
-): Promise<Sink[]> {
-  const sinks: Sink[] = [];
-  if (names.includes('jsonl')) {
-    sinks.push(jsonlSink(await grow('metrics.jsonl')));
-    written.metrics = 'metrics.jsonl';
-  }
-  if (names.includes('csv')) {
-    sinks.push(csvSink(await grow('metrics.csv')));
-    written.csv = 'metrics.csv';
-  }
-  if (names.includes('tensorboard')) {
-    const folder = join(path, 'tb');
-    try {
-      await fs.mkdir(folder);
-    } catch (error) {
-      throw RunFolderError.from(error, 'making', folder);
-    }
-    const seconds = time.getTime() / 1000;
-    const name = `tb/${eventFileName(seconds, hostname(), process.pid, 0)}`;
-    const file = await grow(name);
-    file.append(encodeFileVersion(seconds));
-    await file.flush();
-    sinks.push(tensorboardSink(file));
-    written.tensorboard = name;
-  }
-  return sinks;
-}
-
-function jsonlSink(file: GrowingFile): Sink {
-  return (event) => {
-    file.append(encodeEvent(event));
-    return file.flush();
-  };
-}
-
-function tensorboardSink(file: GrowingFile): Sink {
-  return async (event) => {
-    if (!hasMeasurements(event)) return;
-    file.append(encodeScalars(event.time, event.step, event.metrics));
-    await file.flush();
-  };
-}
-
-function csvSink(file: GrowingFile): Sink {
-  const table = createCsvTable();
-  return async (event) => {
-    if (!hasMeasurements(event)) return;
-    const edit = table.add(event.round, event.time, event.metrics);
-    const { widen } = edit;
-    if (widen !== undefined) await file.rewrite((rows) => widenRows(rows, widen));
-    await file.replaceFrom(edit.at, edit.text);
-  };
-}
-
-function hasMeasurements(event: RunEvent): boolean {
-  return (event.event === 'round' || event.event === 'eval') && Object.keys(event.metrics).length > 0;
 }
