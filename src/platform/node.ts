@@ -2,9 +2,9 @@ import { createRequire } from 'node:module';
 import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Worker } from 'node:worker_threads';
+import { parentPort, Worker } from 'node:worker_threads';
 import { decodeBase64 } from './base64.js';
-import type { Attempt, Platform, WorkerHandle } from './platform.js';
+import type { Attempt, ParentHandle, Platform, WorkerHandle } from './platform.js';
 
 const require = createRequire(import.meta.url);
 const version = (require('../../package.json') as { version: string }).version;
@@ -75,3 +75,13 @@ export const platform: Platform = {
   },
   residentBytes: () => process.memoryUsage.rss(),
 };
+
+/** The parent of this worker thread. Throws outside one. */
+export function connectToParent(): ParentHandle {
+  const port = parentPort;
+  if (!port) throw new Error('the worker entry of heddle runs in worker threads only');
+  return {
+    post: (message, transfer = []) => port.postMessage(message, transfer as ArrayBuffer[]),
+    onMessage: (listener) => port.on('message', listener),
+  };
+}

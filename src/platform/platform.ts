@@ -11,6 +11,12 @@ export interface WorkerHandle {
   terminate(): Promise<void>;
 }
 
+/** The thread that started this one, seen from a worker. */
+export interface ParentHandle {
+  post(message: unknown, transfer?: readonly ArrayBuffer[]): void;
+  onMessage(listener: (message: unknown) => void): void;
+}
+
 export interface Platform {
   readonly name: 'node' | 'web';
   /** Threads that can run at once. */

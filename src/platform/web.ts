@@ -1,5 +1,5 @@
 import { decodeBase64 } from './base64.js';
-import type { Platform, WorkerHandle } from './platform.js';
+import type { ParentHandle, Platform, WorkerHandle } from './platform.js';
 
 export const platform: Platform = {
   name: 'web',
@@ -21,3 +21,12 @@ export const platform: Platform = {
   },
   residentBytes: () => undefined,
 };
+
+/** The parent of this worker thread. */
+export function connectToParent(): ParentHandle {
+  const scope = globalThis as unknown as Worker;
+  return {
+    post: (message, transfer = []) => scope.postMessage(message, transfer as ArrayBuffer[]),
+    onMessage: (listener) => scope.addEventListener('message', (event) => listener(event.data)),
+  };
+}

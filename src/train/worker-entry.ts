@@ -1,0 +1,70 @@
+/** Entry of a worker thread: loads one back end or one trainer, then answers jobs until it is terminated. */
+import { connectToParent } from '#platform';
+import type { Kernels } from '../kernels/kernels.js';
+import { createReference } from '../kernels/reference.js';
+import { createWasm } from '../kernels/wasm.js';
+import { runJob } from '../program/execute.js';
+import type { JobRequest, SpaceArray } from './job.js';
+import type { Trainer } from './trainer.js';
+import type { WorkerReply, WorkerResult, WorkerTask } from './worker-protocol.js';
+
+let kernels: Kernels | undefined;
+let trainer: Trainer | undefined;
+
+async function answer(task: WorkerTask): Promise<WorkerResult> {
+  switch (task.type) {
+    case 'wasm':
+      kernels = await createWasm(task.module);
+      return null;
+    case 'reference':
+      kernels = createReference(task.profile);
+      return null;
+    case 'trainer': {
+      const loaded = (await import(task.module)) as { trainer?: Trainer };
+      if (typeof loaded.trainer?.train !== 'function')
+        throw Object.assign(new Error('has no export `trainer` with a method `train`'), {
+          code: 'ERR_TRAINER_MODULE',
+        });
+      trainer = loaded.trainer;
+      return null;
+    }
+    case 'job':
+      return runOne(task.job);
+    case 'train':
+      if (!trainer) throw new Error('this thread has no trainer');
+      return trainer.train(task.job);
+    default:
+      return task satisfies never;
+  }
+}
+
+function runOne(job: JobRequest): Record<string, SpaceArray> {
+  if (!kernels) throw new Error('this thread has no back end');
+  runJob(kernels, job);
+  const written = new Set(['slot', 'gradient', 'state', 'totals']);
+  const results: Record<string, SpaceArray> = {};
+  for (const { name, role } of job.program.spaces) if (written.has(role)) results[name] = job.bindings[name];
+  return results;
+}
+
+function buffersOf(result: WorkerResult): ArrayBuffer[] {
+  const values: unknown[] = result === null ? [] : Object.values(result);
+  return values.flatMap((value) =>
+    ArrayBuffer.isView(value) && value.buffer instanceof ArrayBuffer ? [value.buffer] : [],
+  );
+}
+
+const parent = connectToParent();
+parent.onMessage(async (message) => {
+  let reply: WorkerReply;
+  let transfer: ArrayBuffer[] = [];
+  try {
+    const result = await answer(message as WorkerTask);
+    transfer = [...new Set(buffersOf(result))];
+    reply = { result };
+  } catch (error) {
+    const { name, message: text, stack, code } = error as Error & { code?: string };
+    reply = { error: { name, message: text, stack, code } };
+  }
+  parent.post(reply, transfer);
+});

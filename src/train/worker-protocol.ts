@@ -1,0 +1,18 @@
+/** Messages between the pool and its threads. Everything in them can be cloned. */
+import type { Profile } from '../kernels/kernels.js';
+import type { JobRequest, SpaceArray } from './job.js';
+import type { TrainJob, TrainResult } from './trainer.js';
+
+export type WorkerTask =
+  | { readonly type: 'wasm'; readonly module: WebAssembly.Module }
+  | { readonly type: 'reference'; readonly profile: Profile }
+  | { readonly type: 'trainer'; readonly module: string }
+  | { readonly type: 'job'; readonly job: JobRequest }
+  | { readonly type: 'train'; readonly job: TrainJob };
+
+/** Result of `job`: the spaces that the job wrote, by name. Result of `train`: a TrainResult. */
+export type WorkerResult = Record<string, SpaceArray> | TrainResult | null;
+
+export type WorkerReply =
+  | { readonly result: WorkerResult }
+  | { readonly error: { name: string; message: string; stack?: string; code?: string } };
