@@ -95,14 +95,14 @@ export class PerExampleClip {
   #ghost({ a, b, delta }: Contribution & { kind: 'outer' }, label: string, withBias: boolean): void {
     const lowering = this.#lowering;
     const x = delta === a ? b : a;
-    const [left, right] = [lowering.value(x), lowering.value(delta)];
-    const [aCols, bCols] = [lowering.shape(x)[1], lowering.shape(delta)[1]];
+    const operands = [lowering.value(delta), lowering.value(x)];
+    const columns = [lowering.shape(delta)[1], lowering.shape(x)[1]];
     lowering.at('clip', label);
     // The bias counts as one more input that is always 1.
     lowering.emit(
       'ghostNormRowsF32',
-      [this.#norms2, left, right],
-      [aCols, bCols, Number(withBias)].map(lowering.scalar),
+      [this.#norms2, ...operands],
+      [...columns, Number(withBias)].map(lowering.scalar),
     );
   }
 

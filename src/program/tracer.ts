@@ -74,6 +74,8 @@ export class Tracer {
   readonly #params = new Map<string, TracedParam>();
   readonly #aliases: Record<string, string> = {};
   readonly #layerOf = new Map<NodeId, string>();
+  /** Unit groups that have become part of another. */
+  readonly #joined = new Map<string, string>();
   #randomSites = 0;
 
   /** y = x W^T + b, for x [batch, inputs]. */
@@ -364,13 +366,15 @@ export class Tracer {
       typeof dim !== 'number' && dim.symbol === b.symbol ? { ...dim, symbol: a.symbol } : dim;
     this.#builder.rename(rename);
     delete widths[b.symbol];
+    this.#joined.set(b.symbol, a.symbol);
     for (const [name, param] of this.#params) {
       const axes = param.axes.map((axis) => (axis.group === b.symbol ? { ...axis, group: a.symbol } : axis));
       this.#params.set(name, { ...param, axes });
     }
   }
 
-  #param(name: string, shape: Shape, kind: ParamKind, fanIn: number, fanOut: number): NodeId {
+  #param(name: string, wanted: Shape, kind: ParamKind, fanIn: number, fanOut: number): NodeId {
+    const shape = wanted.map((dim) => this.#canonical(dim));
     const known = this.#params.get(name);
     if (known) {
       const before = this.#builder.shape(known.node);
@@ -393,8 +397,9 @@ export class Tracer {
   }
 
   /** The unit group of a layer's outputs; a name used again is the same group. */
-  #units(group: string, units: number): Dim {
+  #units(name: string, units: number): Dim {
     const { widths } = this.#builder;
+    const group = this.#group(name);
     if (widths[group] !== undefined && widths[group] !== units)
       this.#shapeError(
         `has ${widths[group]} outputs before and ${units} here`,
@@ -402,6 +407,15 @@ export class Tracer {
       );
     widths[group] = units;
     return { symbol: group, factor: 1 };
+  }
+
+  #group(name: string): string {
+    const joined = this.#joined.get(name);
+    return joined === undefined ? name : this.#group(joined);
+  }
+
+  #canonical(dim: Dim): Dim {
+    return typeof dim === 'number' ? dim : { ...dim, symbol: this.#group(dim.symbol) };
   }
 
   #sameSize(a: Dim, b: Dim): boolean {
