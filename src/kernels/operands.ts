@@ -13,6 +13,8 @@ export interface OperandOptions {
   specials: boolean;
   /** Elements before each vector, so that it starts off every alignment but that of its element. */
   offset: number;
+  /** Values repeat after so many elements: benches fill 64 MB operands this way. Default: they never repeat. */
+  period?: number;
 }
 
 const specialValues = [
@@ -68,11 +70,18 @@ function vectorOf(dtype: VectorArg['dtype'], length: number, options: OperandOpt
 
 function fill(array: AnyArray, random: () => number, options: OperandOptions): AnyArray {
   // A sum of uniforms is near enough to a normal here, and needs no transcendental function.
-  for (let i = 0; i < array.length; i++) array[i] = (random() + random() + random() + random() - 2) * 1.7;
+  const drawn = Math.min(array.length, options.period ?? array.length);
+  for (let i = 0; i < drawn; i++) array[i] = (random() + random() + random() + random() - 2) * 1.7;
+  repeat(array, drawn);
   if (options.specials)
     for (let i = Math.floor(random() * 9); i < array.length; i += 1 + Math.floor(random() * 40))
       array[i] = specialValues[Math.floor(random() * specialValues.length)];
   return array;
+}
+
+/** Fills the rest of an array with copies of its first `drawn` elements. */
+function repeat(array: AnyArray, drawn: number): void {
+  for (let end = drawn; end > 0 && end < array.length; end *= 2) array.copyWithin(end, 0, end);
 }
 
 function fillVector(
@@ -82,8 +91,10 @@ function fillVector(
   random: () => number,
   options: OperandOptions,
 ): AnyArray {
-  const each = (value: (i: number) => number): AnyArray => {
-    for (let i = 0; i < array.length; i++) array[i] = value(i);
+  const drawn = Math.min(array.length, options.period ?? array.length);
+  const each = (value: (i: number) => number, count = drawn): AnyArray => {
+    for (let i = 0; i < count; i++) array[i] = value(i);
+    repeat(array, count);
     return array;
   };
   switch (arg.values) {
@@ -107,7 +118,7 @@ function fillVector(
     case 'offsets': {
       const end = scalars.n;
       const steps = array.length - 1;
-      return each((i) => (i === steps ? end : Math.floor((end * i) / Math.max(steps, 1))));
+      return each((i) => (i === steps ? end : Math.floor((end * i) / Math.max(steps, 1))), array.length);
     }
     default:
       return arg.values satisfies never;

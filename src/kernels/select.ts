@@ -44,9 +44,21 @@ export function useWasm(load: () => Promise<WebAssembly.Module>): void {
   wasmModule = undefined;
 }
 
-/** The compiled engine, compiled once for the process. */
+/**
+ * The engine, compiled once for the process.
+ *
+ * @throws {BackendUnavailableError} where it does not compile.
+ */
 export function compiledWasm(): Promise<WebAssembly.Module> {
-  wasmModule ??= (customWasm ?? platform.loadWasm)();
+  wasmModule ??= (customWasm ?? platform.loadWasm)().catch((error: unknown) => {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new BackendUnavailableError(
+      'wasm',
+      [{ what: customWasm ? 'the module given to init()' : 'the engine in the package', why }],
+      'run `npm run build`, or install the package again; the runtime must have WebAssembly SIMD',
+      error,
+    );
+  });
   return wasmModule;
 }
 

@@ -1,0 +1,56 @@
+import { HeddleError } from '../errors.js';
+
+/** What a verb's exit code says, the same for all verbs. */
+export const EXIT = {
+  done: 0,
+  /** The user's own code threw, or something failed that no other code names. */
+  failed: 1,
+  usage: 2,
+  data: 3,
+  backend: 4,
+  memory: 5,
+  timeout: 6,
+  diverged: 7,
+  tooFewClients: 8,
+  privacyBudget: 9,
+  interrupted: 130,
+} as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+const BY_CODE: Readonly<Record<string, ExitCode>> = {
+  ERR_USAGE: EXIT.usage,
+  ERR_CONFIG: EXIT.usage,
+  ERR_INVALID_ARGUMENT: EXIT.usage,
+  ERR_COHORT_TOO_LARGE: EXIT.usage,
+  ERR_PARTITION: EXIT.usage,
+  ERR_EMPTY_CLIENT: EXIT.usage,
+  ERR_UNACCOUNTED: EXIT.usage,
+  ERR_RUN_FOLDER: EXIT.usage,
+  ERR_RUN_FOLDER_DENIED: EXIT.usage,
+  ERR_RUN_FOLDER_EXISTS: EXIT.usage,
+  ERR_RUN_FOLDER_READ_ONLY: EXIT.usage,
+  ERR_DATA_NOT_FOUND: EXIT.data,
+  ERR_DATA_FORMAT: EXIT.data,
+  ERR_DATA_NON_FINITE: EXIT.data,
+  ERR_LABEL_RANGE: EXIT.data,
+  ERR_BACKEND_UNAVAILABLE: EXIT.backend,
+  ERR_SELF_TEST: EXIT.backend,
+  ERR_OUT_OF_MEMORY: EXIT.memory,
+  ERR_TIMEOUT: EXIT.timeout,
+  ERR_DIVERGED: EXIT.diverged,
+  ERR_TOO_FEW_CLIENTS: EXIT.tooFewClients,
+  ERR_TOO_FEW_REPORTS: EXIT.tooFewClients,
+  ERR_PRIVACY_BUDGET: EXIT.privacyBudget,
+  ERR_ABORTED: EXIT.interrupted,
+  ERR_RUN_ABORTED: EXIT.interrupted,
+};
+
+/** The exit code that an error ends a verb with. */
+export function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof HeddleError) return BY_CODE[error.code] ?? EXIT.failed;
+  // V8's own limits: an array that is too long, or no memory left for one.
+  if (error instanceof RangeError && /allocation failed|invalid (typed )?array length/i.test(error.message))
+    return EXIT.memory;
+  return EXIT.failed;
+}
