@@ -67,7 +67,8 @@ export interface Diagnosis {
   };
   wasm: { simd: boolean; loads: boolean; why?: string };
   data: { mnist: { found: boolean; folder?: string } };
-  environment: Record<string, string>;
+  /** Variables that steer the choice, where set. */
+  environment: { name: string; value: string }[];
   selfTests: SelfTest[];
   problems: Problem[];
 }
@@ -115,12 +116,10 @@ export async function diagnose(options: DiagnoseOptions = {}): Promise<Diagnosis
     native,
     wasm,
     data: { mnist: mnistState(problems) },
-    environment: Object.fromEntries(
-      ['HEDDLE_BACKEND', 'HEDDLE_ISA', 'HEDDLE_ADDON'].flatMap((name) => {
-        const value = host.environment(name);
-        return value === undefined ? [] : [[name, value]];
-      }),
-    ),
+    environment: ['HEDDLE_BACKEND', 'HEDDLE_ISA', 'HEDDLE_ADDON'].flatMap((name) => {
+      const value = host.environment(name);
+      return value === undefined ? [] : [{ name, value }];
+    }),
     selfTests,
     problems,
     ok: problems.every(({ fatal }) => !fatal),

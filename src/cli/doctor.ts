@@ -76,7 +76,7 @@ export function describeDiagnosis(diagnosis: Diagnosis, colors: Colors): string 
       'chosen',
       `${good} ${colors.bold(backend.chosen)} (${backend.isa}, ${backend.profile}): ${backend.why}`,
     );
-  for (const [name, value] of Object.entries(diagnosis.environment)) row(name, value);
+  for (const { name, value } of diagnosis.environment) row(name, value);
   row('native', native.loaded ? `${good} ${native.path}` : `${bad} no addon loads`);
   for (const { what, why } of native.attempts) lines.push(`      ${colors.dim(`${what}:`)} ${why}`);
   if (!native.loaded) row('cache', native.cache);
