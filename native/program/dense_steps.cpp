@@ -37,7 +37,7 @@ void PanelCopyStep::run(const JobProgram&, Run& run) const {
       }
       fast_.packPanels(values, reinterpret_cast<float*>(weights), region_.outputs, region_.inputs);
       // Adding +0 turns -0 into +0. The first update would do so to every weight; done here, updates may skip dead inputs.
-      if (region_.signless && run.batches > 0)
+      if (region_.signless)
         for (std::size_t i = 0; i < panelCount(region_.outputs) * kPanel * region_.inputs; ++i) values[i] += 0.0f;
       break;
     }

@@ -95,7 +95,7 @@ bool Plan::run(const JobInput& input, JobMemory& memory, const std::atomic<bool>
   const std::size_t full = input.indexLength / program.batchSize;
   const bool hasTail = program.tailSize != 0 && input.indexLength % program.batchSize != 0;
   const std::uint64_t batches = std::min<std::uint64_t>(input.maxSteps, (full + hasTail) * std::uint64_t{input.epochs});
-  Run run{*level_.kernels, {}, {}, input.scalars, base, base + scratchOffset_, batches};
+  Run run{*level_.kernels, {}, {}, input.scalars, base, base + scratchOffset_};
   for (std::size_t i = 0; i < program.spaces.size(); ++i) {
     const Space& space = program.spaces[i];
     const bool own = space.role == SpaceRole::arena;
@@ -113,8 +113,8 @@ bool Plan::run(const JobInput& input, JobMemory& memory, const std::atomic<bool>
   for (const auto& steps : steps_)
     for (const auto& step : steps) step->check(program, run);
 
-  execute(prologue_);
   execute(steps_[kBefore]);
+  if (batches > 0) execute(prologue_);
   std::uint64_t steps = 0;
   for (std::size_t epoch = 0; steps < batches; ++epoch) {
     if (input.shuffle) {
@@ -129,8 +129,8 @@ bool Plan::run(const JobInput& input, JobMemory& memory, const std::atomic<bool>
       advance(program, run);
     }
   }
+  if (batches > 0) execute(epilogue_);
   execute(steps_[kAfter]);
-  execute(epilogue_);
   return true;
 }
 

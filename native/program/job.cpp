@@ -45,8 +45,7 @@ Operand readOperand(Reader& reader, const JobProgram& program, const OpSignature
   operand.length = reader.integer("length", kMaxLength);
   if (operand.length == 0) return operand;
   const Space& space = program.spaces[operand.space];
-  const bool open = space.length == 0 && (space.role == SpaceRole::examples || space.role == SpaceRole::labels);
-  if (!open && operand.offset + operand.length > space.length)
+  if (!space.isDataSet() && operand.offset + operand.length > space.length)
     refuse(std::string(signature.name) + ": operand " + std::to_string(i) + " reaches past its space");
   if (space.dtype != signature.dtypes[i])
     refuse(std::string(signature.name) + ": operand " + std::to_string(i) + " must be " + nameOf(signature.dtypes[i]));

@@ -26,8 +26,11 @@ enum class SpaceRole : std::uint8_t { arena, slot, gradient, state, constant, ex
 struct Space {
   SpaceRole role;
   Dtype dtype;
-  /// Elements; 0 for `examples` and `labels`: as many as the job binds.
+  /// Elements; `examples` and `labels` have as many as the job binds.
   std::size_t length;
+
+  /// An operand here is the whole bound array, whatever length it names.
+  bool isDataSet() const { return role == SpaceRole::examples || role == SpaceRole::labels; }
 
   bool writable() const {
     return role != SpaceRole::constant && role != SpaceRole::examples && role != SpaceRole::labels && role != SpaceRole::index;

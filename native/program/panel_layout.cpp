@@ -13,9 +13,15 @@ bool isLive(const Operand& operand) { return operand.length > 0; }
 
 }  // namespace
 
-DenseOp denseOp(const TapeOp& op) {
+bool hasFixedOperands(const TapeOp& op, const JobProgram& program) {
+  for (std::size_t i = 0; i < op.signature().operandCount; ++i)
+    if (op.operands[i].length > 0 && program.spaces[op.operands[i].space].isDataSet()) return false;
+  return true;
+}
+
+DenseOp denseOp(const TapeOp& op, const JobProgram& program) {
   DenseOp dense;
-  if (op.kernel != KernelId::gemmF32) return dense;
+  if (op.kernel != KernelId::gemmF32 || !hasFixedOperands(op, program)) return dense;
   for (const int scalar : {kM, kN, kK, kTransA, kTransB, kActivation})
     if (op.scalars[scalar].runtime) return dense;
   OpArgs args{};
@@ -61,9 +67,9 @@ bool isElementwise(KernelId kernel) {
 }
 
 PanelLayout::PanelLayout(const JobProgram& program) : program_(program) {
-  for (const auto& tape : program.tapes)
-    for (const TapeOp& op : tape) {
-      const DenseOp dense = denseOp(op);
+  for (const TapeName tape : kBatchTapes)
+    for (const TapeOp& op : program.tapes[tape]) {
+      const DenseOp dense = denseOp(op, program);
       if (dense.form == DenseForm::none) continue;
       const Operand& weight = op.operands[dense.weight];
       if (program.spaces[weight.space].role != SpaceRole::arena) add(weight.space, weight.offset, dense.outputs, dense.inputs);
@@ -71,8 +77,8 @@ PanelLayout::PanelLayout(const JobProgram& program) : program_(program) {
   // Linking an optimiser step to its other vectors may add regions there, whose ops have to be looked at in turn.
   do {
     changed_ = false;
-    for (const auto& tape : program.tapes)
-      for (const TapeOp& op : tape) visit(op);
+    for (const TapeName tape : kBatchTapes)
+      for (const TapeOp& op : program.tapes[tape]) visit(op);
   } while (changed_);
   for (const PanelRegion& region : regions_)
     if (!region.usable)
@@ -86,7 +92,7 @@ PanelLayout::PanelLayout(const JobProgram& program) : program_(program) {
 bool PanelLayout::addedToIn(const PanelRegion& region, TapeName tape) const {
   bool added = false;
   for (const TapeOp& op : program_.tapes[tape]) {
-    const DenseOp dense = denseOp(op);
+    const DenseOp dense = denseOp(op, program_);
     if (dense.form != DenseForm::update || !region.is(op.operands[dense.weight])) continue;
     if (!op.scalars[kBeta].is(1) || op.scalars[kAlpha].runtime || !(op.scalars[kAlpha].literal > 0)) return false;
     added = true;
@@ -128,7 +134,7 @@ void PanelLayout::join(std::size_t a, std::size_t b) {
 }
 
 void PanelLayout::visit(const TapeOp& op) {
-  const DenseOp dense = denseOp(op);
+  const DenseOp dense = denseOp(op, program_);
   for (std::size_t i = 0; i < op.signature().operandCount; ++i)
     for (std::size_t r = 0; r < regions_.size(); ++r) {
       if (!regions_[r].usable || !regions_[r].overlaps(op.operands[i])) continue;

@@ -1,4 +1,4 @@
-// Which regions of a job's vectors are kept in panels for the length of the job.
+// Which regions of a job's vectors are kept in panels from the first batch to the last.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -9,6 +9,8 @@
 namespace heddle {
 
 constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+/// Only these see panels: what comes before the first and after the last batch works on the vectors themselves.
+constexpr TapeName kBatchTapes[] = {kFull, kTail};
 
 /// A [outputs, inputs] weight, or what goes with it element by element (velocity, gradient, centre, mask).
 struct PanelRegion {
@@ -43,7 +45,10 @@ struct DenseOp {
   std::size_t weight = 0;
 };
 
-DenseOp denseOp(const TapeOp& op);
+DenseOp denseOp(const TapeOp& op, const JobProgram& program);
+
+/// Whether every operand has the length that the op says; one in a data set has that of what the job binds.
+bool hasFixedOperands(const TapeOp& op, const JobProgram& program);
 
 /// Kernels whose vectors all have one length and whose element i depends on elements i alone.
 bool isElementwise(KernelId kernel);

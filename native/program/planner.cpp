@@ -35,13 +35,15 @@ void Planner::layOutPanels() {
 
 Steps Planner::plan(TapeName tape) {
   Steps steps;
-  for (const TapeOp& op : program_.tapes[tape]) steps.push_back(planOp(op));
+  const bool batch = tape == kFull || tape == kTail;
+  for (const TapeOp& op : program_.tapes[tape])
+    steps.push_back(batch ? planOp(op) : std::make_unique<KernelStep>(op));
   return steps;
 }
 
 std::unique_ptr<Step> Planner::planOp(const TapeOp& op) {
   if (panels_) {
-    const DenseOp dense = denseOp(op);
+    const DenseOp dense = denseOp(op, program_);
     const std::size_t region = dense.form == DenseForm::none ? kNone : panels_->find(op.operands[dense.weight]);
     if (region != kNone) {
       auto step = std::make_unique<DenseStep>(op, dense, panels_->regions()[region], *fast_);

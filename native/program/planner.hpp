@@ -21,7 +21,7 @@ class Planner {
   Planner(const JobProgram& program, const Level& level, bool fastPaths, std::size_t memoryBytes);
 
   Steps plan(TapeName tape);
-  /// Steps that run once at the start and the end of a job: into layouts that only live as long as the job, and back.
+  /// Steps that run before the first and after the last batch: into layouts that only live in between, and back.
   Steps takePrologue() { return std::move(prologue_); }
   Steps takeEpilogue() { return std::move(epilogue_); }
   std::size_t memoryBytes() const { return memoryBytes_; }

@@ -125,12 +125,10 @@ OpArgs resolve(const TapeOp& op, const JobProgram& program, const Run& run) {
   for (std::size_t i = 0; i < signature.operandCount; ++i) {
     const Operand& operand = op.operands[i];
     const Space& space = program.spaces[operand.space];
-    // An operand on a data set of open length that names no length means all of it.
-    const bool whole = operand.length == 0 && space.length == 0 &&
-                       (space.role == SpaceRole::examples || space.role == SpaceRole::labels);
+    const bool whole = space.isDataSet() && operand.length > 0;
     args.lengths[i] = whole ? run.lengths[operand.space] : operand.length;
-    args.operands[i] =
-        args.lengths[i] == 0 ? nullptr : run.spaces[operand.space] + operand.offset * bytesOf(space.dtype);
+    const std::size_t offset = whole ? 0 : operand.offset;
+    args.operands[i] = args.lengths[i] == 0 ? nullptr : run.spaces[operand.space] + offset * bytesOf(space.dtype);
   }
   for (std::size_t i = 0; i < signature.scalarCount; ++i) args.scalars[i] = run.value(op.scalars[i]);
   return args;
@@ -142,13 +140,7 @@ KernelStep::KernelStep(const TapeOp& op, bool valuesAreChecked)
 }
 
 void KernelStep::check(const JobProgram& program, const Run& run) const {
-  const OpArgs args = resolve(op_, program, run);
-  for (std::size_t i = 0; i < op_.signature().operandCount; ++i) {
-    const Operand& operand = op_.operands[i];
-    if (operand.length > 0 && operand.offset + operand.length > run.lengths[operand.space])
-      refuse(op_, "operand " + std::to_string(i) + " reaches past the array that the job binds");
-  }
-  checkLengths(op_, args);
+  checkLengths(op_, resolve(op_, program, run));
 }
 
 void KernelStep::run(const JobProgram& program, Run& run) const {

@@ -22,8 +22,6 @@ struct Run {
   std::byte* memory;
   /// Memory that a step may use while it runs.
   std::byte* scratch;
-  /// Batches that the job will run.
-  std::uint64_t batches;
 
   template <typename T>
   T* at(const Operand& operand) const {

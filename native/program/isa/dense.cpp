@@ -1,54 +1,16 @@
 // Dense layers over weights in panels of 16 outputs. Every output element is one chain from zero in the order of gemmF32.
 #include "dense.hpp"
 
-#include "simd.hpp"
+#include "blocks.hpp"
 
 namespace heddle::HEDDLE_ISA {
 namespace {
 
-constexpr std::size_t kPanelVecs = kPanel / kWidth;
+constexpr std::size_t kPanelVecs = kPanel / kLanes;
 // Panels side by side in a tile, and the rows of a tile, so that accumulators, one row of weights and a splat fill the registers.
-constexpr std::size_t kTilePanels = kWidth == 16 ? 2 : 1;
+constexpr std::size_t kTilePanels = kLanes == 16 ? 2 : 1;
 constexpr std::size_t kTileVecs = kPanelVecs * kTilePanels;
-constexpr std::size_t kTileRows = kWidth == 16 ? 14 : kRegisters == 32 ? 6 : kWidth == 8 ? 6 : 2;
-
-constexpr std::size_t roundUp(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
-constexpr std::size_t smaller(std::size_t a, std::size_t b) { return a < b ? a : b; }
-
-typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
-typedef std::int32_t FourInts __attribute__((vector_size(16)));
-
-/// dst[j, i] = src[i, j] for a 4 x 4 corner.
-inline void transpose4(float* dst, std::size_t dstStride, const float* src, std::size_t srcStride) {
-  const Four a = *reinterpret_cast<const Four*>(src);
-  const Four b = *reinterpret_cast<const Four*>(src + srcStride);
-  const Four c = *reinterpret_cast<const Four*>(src + 2 * srcStride);
-  const Four d = *reinterpret_cast<const Four*>(src + 3 * srcStride);
-  const Four ab0 = __builtin_shuffle(a, b, FourInts{0, 4, 1, 5});
-  const Four ab1 = __builtin_shuffle(a, b, FourInts{2, 6, 3, 7});
-  const Four cd0 = __builtin_shuffle(c, d, FourInts{0, 4, 1, 5});
-  const Four cd1 = __builtin_shuffle(c, d, FourInts{2, 6, 3, 7});
-  *reinterpret_cast<Four*>(dst) = __builtin_shuffle(ab0, cd0, FourInts{0, 1, 4, 5});
-  *reinterpret_cast<Four*>(dst + dstStride) = __builtin_shuffle(ab0, cd0, FourInts{2, 3, 6, 7});
-  *reinterpret_cast<Four*>(dst + 2 * dstStride) = __builtin_shuffle(ab1, cd1, FourInts{0, 1, 4, 5});
-  *reinterpret_cast<Four*>(dst + 3 * dstStride) = __builtin_shuffle(ab1, cd1, FourInts{2, 3, 6, 7});
-}
-
-/// dst[cols, rows] (rows `dstStride` apart) = transpose of src[rows, cols].
-void transpose(float* dst, std::size_t dstStride, const float* src, std::size_t srcStride, std::size_t rows, std::size_t cols) {
-  const std::size_t bodyRows = rows - rows % 4;
-  const std::size_t bodyCols = cols - cols % 4;
-  for (std::size_t j = 0; j < bodyCols; j += 4)
-    for (std::size_t i = 0; i < bodyRows; i += 4) transpose4(dst + j * dstStride + i, dstStride, src + i * srcStride + j, srcStride);
-  for (std::size_t i = bodyRows; i < rows; ++i)
-    for (std::size_t j = 0; j < bodyCols; ++j) dst[j * dstStride + i] = src[i * srcStride + j];
-  for (std::size_t j = bodyCols; j < cols; ++j)
-    for (std::size_t i = 0; i < rows; ++i) dst[j * dstStride + i] = src[i * srcStride + j];
-}
-
-void clear(float* x, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) x[i] = 0;
-}
+constexpr std::size_t kTileRows = kLanes == 16 ? 14 : kRegisters == 32 ? 6 : kLanes == 8 ? 6 : 2;
 
 /// Scratch of one product, cut from the bytes that the plan reserved.
 struct Scratch {
@@ -90,7 +52,7 @@ std::size_t packLive(const Scratch& scratch, const float* x, std::size_t rows, s
     live = inputs;
   }
   if (live == inputs) {
-    transpose(scratch.packed, rows, x, inputs, rows, inputs);
+    transposeBlock(scratch.packed, rows, x, inputs, rows, inputs);
     return live;
   }
   for (std::size_t j = 0; j < live; ++j) {
@@ -103,10 +65,8 @@ std::size_t packLive(const Scratch& scratch, const float* x, std::size_t rows, s
 
 /// Where the vectors of a tile of panels lie, counted from input 0 of its first panel.
 inline std::size_t vecOffset(std::size_t v, std::size_t panelStride) {
-  return v / kPanelVecs * panelStride + v % kPanelVecs * kWidth;
+  return v / kPanelVecs * panelStride + v % kPanelVecs * kLanes;
 }
-
-inline Vec relu(Vec v) { return v < zero() ? zero() : v; }
 
 // ---- forward
 
@@ -127,33 +87,43 @@ struct ForwardTile {
 template <std::size_t Rows, std::size_t Vecs>
 void forwardTile(const ForwardTile& t) {
   Vec acc[Rows][Vecs];
+  HEDDLE_UNROLL
   for (std::size_t r = 0; r < Rows; ++r)
-    for (std::size_t v = 0; v < Vecs; ++v) acc[r][v] = zero();
+    HEDDLE_UNROLL
+    for (std::size_t v = 0; v < Vecs; ++v) acc[r][v] = Vec{};
   const float* packed = t.packed;
   for (std::size_t j = 0; j < t.live; ++j, packed += Rows) {
     const float* w = t.panel + t.columns[j] * kPanel;
     Vec weights[Vecs];
+    HEDDLE_UNROLL
     for (std::size_t v = 0; v < Vecs; ++v) weights[v] = load(w + vecOffset(v, t.panelStride));
+    HEDDLE_UNROLL
     for (std::size_t r = 0; r < Rows; ++r) {
       const Vec x = splat(packed[r]);
-      for (std::size_t v = 0; v < Vecs; ++v) acc[r][v] = chain(x, weights[v], acc[r][v]);
+      HEDDLE_UNROLL
+      for (std::size_t v = 0; v < Vecs; ++v) acc[r][v] = mulAdd(acc[r][v], x, weights[v]);
     }
   }
-  for (std::size_t r = 0; r < Rows; ++r) {
-    float row[Vecs * kWidth];
+  // Through memory, so that the accumulators above stay in registers.
+  float tile[Rows * Vecs * kLanes];
+  HEDDLE_UNROLL
+  for (std::size_t r = 0; r < Rows; ++r)
+    HEDDLE_UNROLL
+    for (std::size_t v = 0; v < Vecs; ++v) store(tile + (r * Vecs + v) * kLanes, acc[r][v]);
+  for (std::size_t r = 0; r < Rows; ++r)
     for (std::size_t v = 0; v < Vecs; ++v) {
-      Vec value = acc[r][v];
+      if (t.width <= v * kLanes) break;
+      Vec value = load(tile + (r * Vecs + v) * kLanes);
       if (t.alpha != 1) value = splat(t.alpha) * value;
-      if (t.bias != nullptr) value = value + load(t.bias + v * kWidth);
+      if (t.bias != nullptr) value = value + load(t.bias + v * kLanes);
       if (t.relu) value = relu(value);
-      if (t.width == Vecs * kWidth)
-        store(t.y + r * t.yStride + v * kWidth, value);
+      float* y = t.y + r * t.yStride + v * kLanes;
+      const std::size_t count = t.width - v * kLanes;
+      if (count >= kLanes)
+        store(y, value);
       else
-        store(row + v * kWidth, value);
+        storePart(y, value, count);
     }
-    if (t.width != Vecs * kWidth)
-      for (std::size_t j = 0; j < t.width; ++j) t.y[r * t.yStride + j] = row[j];
-  }
 }
 
 // ---- update
@@ -172,19 +142,26 @@ struct UpdateTile {
 template <std::size_t Rows, std::size_t Vecs>
 void updateTile(const UpdateTile& t) {
   Vec acc[Rows][Vecs];
+  HEDDLE_UNROLL
   for (std::size_t r = 0; r < Rows; ++r)
-    for (std::size_t v = 0; v < Vecs; ++v) acc[r][v] = zero();
+    HEDDLE_UNROLL
+    for (std::size_t v = 0; v < Vecs; ++v) acc[r][v] = Vec{};
   const float* delta = t.delta;
-  for (std::size_t b = 0; b < t.rows; ++b, delta += Vecs * kWidth) {
+  for (std::size_t b = 0; b < t.rows; ++b, delta += Vecs * kLanes) {
     Vec d[Vecs];
-    for (std::size_t v = 0; v < Vecs; ++v) d[v] = load(delta + v * kWidth);
+    HEDDLE_UNROLL
+    for (std::size_t v = 0; v < Vecs; ++v) d[v] = load(delta + v * kLanes);
+    HEDDLE_UNROLL
     for (std::size_t r = 0; r < Rows; ++r) {
       const Vec x = splat(t.packed[r * t.rows + b]);
-      for (std::size_t v = 0; v < Vecs; ++v) acc[r][v] = chain(x, d[v], acc[r][v]);
+      HEDDLE_UNROLL
+      for (std::size_t v = 0; v < Vecs; ++v) acc[r][v] = mulAdd(acc[r][v], x, d[v]);
     }
   }
+  HEDDLE_UNROLL
   for (std::size_t r = 0; r < Rows; ++r) {
     float* w = t.panel + t.columns[r] * kPanel;
+    HEDDLE_UNROLL
     for (std::size_t v = 0; v < Vecs; ++v) {
       float* at = w + vecOffset(v, t.panelStride);
       Vec value = acc[r][v];
@@ -213,16 +190,19 @@ struct DataTile {
 template <std::size_t Rows>
 void dataTile(const DataTile& t) {
   Vec acc[Rows];
-  for (std::size_t r = 0; r < Rows; ++r) acc[r] = zero();
+  HEDDLE_UNROLL
+  for (std::size_t r = 0; r < Rows; ++r) acc[r] = Vec{};
   const float* delta = t.delta;
   for (std::size_t n = 0; n < t.outputs; n += kPanel) {
     const float* panel = t.panel + n / kPanel * t.panelStride;
     const std::size_t width = smaller(kPanel, t.outputs - n);
     for (std::size_t j = 0; j < width; ++j, delta += t.deltaStride) {
       const Vec d = load(delta);
-      for (std::size_t r = 0; r < Rows; ++r) acc[r] = chain(splat(panel[r * kPanel + j]), d, acc[r]);
+      HEDDLE_UNROLL
+      for (std::size_t r = 0; r < Rows; ++r) acc[r] = mulAdd(acc[r], splat(panel[r * kPanel + j]), d);
     }
   }
+  HEDDLE_UNROLL
   for (std::size_t r = 0; r < Rows; ++r)
     store(t.product + r * t.deltaStride, t.alpha == 1 ? acc[r] : splat(t.alpha) * acc[r]);
 }
@@ -249,7 +229,7 @@ inline void updateRows(std::size_t rows, const UpdateTile& t) {
   }
 }
 
-constexpr std::size_t kDataRows = kWidth == 16 ? 14 : kRegisters == 32 ? 16 : 12;
+constexpr std::size_t kDataRows = kLanes == 16 ? 14 : kRegisters == 32 ? 16 : 12;
 
 template <std::size_t Rows = kDataRows>
 inline void dataRows(std::size_t rows, const DataTile& t) {
@@ -268,13 +248,13 @@ void packPanels(float* panels, const float* weights, std::size_t outputs, std::s
     float* panel = panels + n * inputs;
     const std::size_t width = smaller(kPanel, outputs - n);
     if (width < kPanel) clear(panel, kPanel * inputs);
-    transpose(panel, kPanel, weights + n * inputs, inputs, width, inputs);
+    transposeBlock(panel, kPanel, weights + n * inputs, inputs, width, inputs);
   }
 }
 
 void unpackPanels(float* weights, const float* panels, std::size_t outputs, std::size_t inputs) {
   for (std::size_t n = 0; n < outputs; n += kPanel)
-    transpose(weights + n * inputs, inputs, panels + n * inputs, kPanel, inputs, smaller(kPanel, outputs - n));
+    transposeBlock(weights + n * inputs, inputs, panels + n * inputs, kPanel, inputs, smaller(kPanel, outputs - n));
 }
 
 std::size_t denseScratch(const DenseShape& shape) { return Scratch::bytes(shape); }
@@ -330,16 +310,16 @@ void denseUpdate(float* panels, const float* delta, const float* x, const DenseS
 
 void denseDataGrad(float* dx, const float* delta, const float* panels, const DenseShape& s, float alpha, std::byte* memory) {
   const Scratch scratch(memory, s);
-  const std::size_t stride = roundUp(s.rows, kWidth);
+  const std::size_t stride = roundUp(s.rows, kLanes);
   if (stride != s.rows) clear(scratch.delta, s.outputs * stride);
-  transpose(scratch.delta, stride, delta, s.outputs, s.rows, s.outputs);
+  transposeBlock(scratch.delta, stride, delta, s.outputs, s.rows, s.outputs);
   for (std::size_t k = 0; k < s.inputs; k += kDataRows)
-    for (std::size_t b = 0; b < stride; b += kWidth) {
+    for (std::size_t b = 0; b < stride; b += kLanes) {
       const DataTile t{scratch.delta + b, stride, panels + k * kPanel, kPanel * s.inputs, s.outputs,
                        scratch.product + k * stride + b, alpha};
       dataRows(smaller(kDataRows, s.inputs - k), t);
     }
-  transpose(dx, s.inputs, scratch.product, stride, s.inputs, s.rows);
+  transposeBlock(dx, s.inputs, scratch.product, stride, s.inputs, s.rows);
 }
 
 }  // namespace heddle::HEDDLE_ISA
