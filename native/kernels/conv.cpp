@@ -254,14 +254,41 @@ void storeWeights(const Shape& s, const WeightBlock& b, float* dw, float alpha, 
         }
 }
 
+// For images so wide that not even one window row of one channel fits into the scratch: every chain by itself.
+void weightGradientOfWideImages(const Shape& s, float* dw, const float* x, const float* dy, float alpha, float beta) {
+  const std::size_t taps = s.kernelHeight * s.kernelWidth;
+  for (std::size_t at = 0; at < s.outChannels * s.inChannels * taps; ++at) {
+    const std::size_t out = at / (s.inChannels * taps);
+    const std::size_t in = at / taps % s.inChannels;
+    const std::size_t ky = at % taps / s.kernelWidth;
+    const std::size_t kx = at % s.kernelWidth;
+    Vec acc{};
+    for (std::size_t image = 0; image < s.batch; ++image)
+      for (std::size_t y = 0; y < s.outHeight; ++y)
+        for (std::size_t column = 0; column < s.outWidth; ++column) {
+          const std::size_t iy = y * s.stride + ky - s.padding;  // wraps to a large number where it is negative
+          const std::size_t ix = column * s.stride + kx - s.padding;
+          if (iy >= s.height || ix >= s.width) continue;
+          acc = mulAdd(acc, splat(dy[((image * s.outChannels + out) * s.outHeight + y) * s.outWidth + column]),
+                       splat(x[((image * s.inChannels + in) * s.height + iy) * s.width + ix]));
+        }
+    const float v = alpha == 1 ? acc[0] : alpha * acc[0];
+    dw[at] = beta == 0 ? v : v + beta * dw[at];
+  }
+}
+
 void weightGradient(const Shape& s, float* dw, const float* x, const float* dy, float alpha, float beta) {
   constexpr std::size_t kHalf = kScratchFloats / 2;
   // A window row is read in whole vectors, so the pixels need room for one vector more.
   constexpr std::size_t kPixels = kHalf - kWidth;
   const std::size_t paddedWidth = s.width + 2 * s.padding;
   const std::size_t ins = smaller(s.inChannels, kPixels / (s.kernelHeight * paddedWidth));
-  const std::size_t rowsThatFit = ins == 0 ? 0 : kPixels / (paddedWidth * ins);
-  const std::size_t bandRows = ins == 0 ? 0 : smaller(s.outHeight, (rowsThatFit - s.kernelHeight) / s.stride + 1);
+  if (ins == 0 || s.kernelHeight * ceilDiv(s.kernelWidth * ins, kWidth) * kWidth > kHalf) {
+    weightGradientOfWideImages(s, dw, x, dy, alpha, beta);
+    return;
+  }
+  const std::size_t rowsThatFit = kPixels / (paddedWidth * ins);
+  const std::size_t bandRows = smaller(s.outHeight, (rowsThatFit - s.kernelHeight) / s.stride + 1);
   WeightBlock block{0, 0, 0, 0, 0, kernelScratch(), kernelScratch() + kHalf};
   for (std::size_t in = 0; in < s.inChannels; in += ins) {
     block.firstIn = in;

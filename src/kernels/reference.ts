@@ -76,13 +76,17 @@ function bindBody(name: KernelName, body: Body, operands: readonly AnyArray[]): 
   const call = body as (...values: unknown[]) => unknown;
   const values: unknown[] = [];
   const scalarAt: number[] = [];
+  const single: boolean[] = [];
   let operand = 0;
   args.forEach((arg, i) => {
-    if (arg.kind === 'scalar') scalarAt.push(i);
-    else values[i] = operands[operand++];
+    if (arg.kind === 'scalar') {
+      scalarAt.push(i);
+      single.push(arg.dtype === 'f32');
+    } else values[i] = operands[operand++];
   });
   return (scalars) => {
-    for (let s = 0; s < scalarAt.length; s++) values[scalarAt[s]] = scalars[s];
+    for (let s = 0; s < scalarAt.length; s++)
+      values[scalarAt[s]] = single[s] ? Math.fround(scalars[s]) : scalars[s];
     return toResult(call(...values)) ?? 0;
   };
 }

@@ -18,7 +18,7 @@ function rowMax(z: Float32Array, from: number, cols: number): number {
 function sumOfExp(z: Float32Array, from: number, cols: number, max: number): number {
   lanes.fill(0);
   for (let j = 0; j < cols; j++) lanes[j % kLanes] += expF(f(z[from + j] - max));
-  for (let half = kLanes / 2; half > 0; half /= 2)
+  for (let half = kLanes / 2; half >= 1; half /= 2)
     for (let lane = 0; lane < half; lane++) lanes[lane] += lanes[lane + half];
   return lanes[0];
 }
