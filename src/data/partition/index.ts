@@ -4,13 +4,19 @@ import type { Dataset } from '../dataset.js';
 import { EmptyClientError } from '../errors.js';
 import { sharedU32 } from '../shared-memory.js';
 import type { Assignment } from './assignment.js';
+import { assignCustom, type CustomPartition } from './custom.js';
 import { assignDirichlet, type DirichletPartition } from './dirichlet.js';
 import { assignIid, type IidPartition } from './iid.js';
 import { assignNatural, type NaturalPartition } from './natural.js';
 import { type PartitionReport, reportPartition } from './report.js';
 import { assignShards, type ShardsPartition } from './shards.js';
 
-export type PartitionSpec = IidPartition | ShardsPartition | DirichletPartition | NaturalPartition;
+export type PartitionSpec =
+  | IidPartition
+  | ShardsPartition
+  | DirichletPartition
+  | NaturalPartition
+  | CustomPartition;
 
 /** Who has which examples: disjoint lists of indices into one data set, each ascending. */
 export interface Partition {
@@ -147,6 +153,8 @@ function assign(data: Dataset, spec: PartitionSpec, seed: number | string | bigi
       return assignDirichlet(data, spec, seed);
     case 'natural':
       return assignNatural(data);
+    case 'custom':
+      return assignCustom(data, spec);
     default:
       return spec satisfies never;
   }
@@ -173,12 +181,13 @@ function checkSpec(spec: PartitionSpec): void {
         throw new InvalidArgumentError('partition', 'alpha', 'a finite number above 0', spec.alpha);
       break;
     case 'natural':
+    case 'custom':
       break;
     default:
       throw new InvalidArgumentError(
         'partition',
         'type',
-        'iid, shards, dirichlet or natural',
+        'iid, shards, dirichlet, natural or custom',
         (spec as { type: unknown }).type,
       );
   }
