@@ -8,8 +8,24 @@ import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const note = 'Generated from src/kernels/table.ts by scripts/generate-kernels.mjs; do not edit.';
-const cType = { f32: 'float', f64: 'double', u8: 'std::uint8_t', i8: 'std::int8_t', u16: 'std::uint16_t', i32: 'std::int32_t', u32: 'std::uint32_t' };
-const napiType = { f32: 'float32', f64: 'float64', u8: 'uint8', i8: 'int8', u16: 'uint16', i32: 'int32', u32: 'uint32' };
+const cType = {
+  f32: 'float',
+  f64: 'double',
+  u8: 'std::uint8_t',
+  i8: 'std::int8_t',
+  u16: 'std::uint16_t',
+  i32: 'std::int32_t',
+  u32: 'std::uint32_t',
+};
+const napiType = {
+  f32: 'float32',
+  f64: 'float64',
+  u8: 'uint8',
+  i8: 'int8',
+  u16: 'uint16',
+  i32: 'int32',
+  u32: 'uint32',
+};
 const tsArray = { f32: 'F32', f64: 'F64', u8: 'U8', i8: 'I8', u16: 'U16', i32: 'I32', u32: 'U32' };
 
 const { specs, kernelNames, lengthSymbols, symbolSources } = await loadTable();
@@ -71,7 +87,9 @@ function parameters(kernel) {
       return `${arg.access === 'in' ? 'const ' : ''}${cType[arg.dtype]}* ${arg.name}`;
     });
   const lengths = kernel.symbols.map((symbol) => `std::size_t ${lengthName(kernel, symbol)}`);
-  const scalars = kernel.args.filter((arg) => arg.kind === 'scalar').map((arg) => `${cType[arg.dtype]} ${arg.name}`);
+  const scalars = kernel.args
+    .filter((arg) => arg.kind === 'scalar')
+    .map((arg) => `${cType[arg.dtype]} ${arg.name}`);
   return [...pointers, ...lengths, ...scalars].join(', ');
 }
 
@@ -163,8 +181,11 @@ function bindings() {
     k.args.forEach((arg, i) => {
       if (arg.kind === 'vec') {
         const access = arg.access === 'in' ? 'const ' : '';
-        lines.push(`  const auto ${arg.name} = call.vector<${access}${cType[arg.dtype]}>(${i}, "${arg.name}", napi_${napiType[arg.dtype]}_array);`);
-      } else if (arg.kind === 'list') lines.push(`  const auto ${arg.name} = call.list(${i}, "${arg.name}");`);
+        lines.push(
+          `  const auto ${arg.name} = call.vector<${access}${cType[arg.dtype]}>(${i}, "${arg.name}", napi_${napiType[arg.dtype]}_array);`,
+        );
+      } else if (arg.kind === 'list')
+        lines.push(`  const auto ${arg.name} = call.list(${i}, "${arg.name}");`);
       else lines.push(`  const auto ${arg.name} = call.scalar<${cType[arg.dtype]}>(${i}, "${arg.name}");`);
     });
     lines.push('  if (call.failed()) return nullptr;');
@@ -217,13 +238,21 @@ function dispatch() {
   const maxVectors = Math.max(...onTape.map((k) => vectorsOf(k).length));
   const maxScalars = Math.max(...onTape.map((k) => scalarsOf(k).length));
   const scalarLocals = (k) =>
-    scalarsOf(k).map((arg, i) => `      [[maybe_unused]] const auto ${arg.name} = scalarAs<${cType[arg.dtype]}>(op.scalars[${i}]);`);
+    scalarsOf(k).map(
+      (arg, i) =>
+        `      [[maybe_unused]] const auto ${arg.name} = scalarAs<${cType[arg.dtype]}>(op.scalars[${i}]);`,
+    );
   const sizeOf = (k) => (argIndex) => `op.lengths[${vectorsOf(k).indexOf(k.args[argIndex])}]`;
   const calls = onTape.map((k) => {
     const pointers = vectorsOf(k).map(
-      (arg, i) => `static_cast<${arg.access === 'in' ? 'const ' : ''}${cType[arg.dtype]}*>(op.operands[${i}])`,
+      (arg, i) =>
+        `static_cast<${arg.access === 'in' ? 'const ' : ''}${cType[arg.dtype]}*>(op.operands[${i}])`,
     );
-    const passed = [...pointers, ...k.symbols.map((s) => lengthName(k, s)), ...scalarsOf(k).map((arg) => arg.name)];
+    const passed = [
+      ...pointers,
+      ...k.symbols.map((s) => lengthName(k, s)),
+      ...scalarsOf(k).map((arg) => arg.name),
+    ];
     return [
       `    case KernelId::${k.name}: {`,
       ...scalarLocals(k),
@@ -237,7 +266,9 @@ function dispatch() {
     [
       `    case KernelId::${k.name}: {`,
       ...scalarLocals(k),
-      ...lengthDefinitions(k, sizeOf(k), '      ').map((line) => line.replace('const std::size_t', '[[maybe_unused]] const std::size_t')),
+      ...lengthDefinitions(k, sizeOf(k), '      ').map((line) =>
+        line.replace('const std::size_t', '[[maybe_unused]] const std::size_t'),
+      ),
       ...vectorsOf(k).map((arg, i) => {
         const absent = arg.optional ? `op.lengths[${i}] != 0 && ` : '';
         return `      if (${absent}op.lengths[${i}] != ${cExpression(k, arg.length)}) return "${arg.name}";`;
@@ -336,7 +367,15 @@ function interfaceTs() {
         return arg.kind === 'list' ? `${arg.name}: readonly F32[]` : `${arg.name}: number`;
       })
       .join(', ');
-  const types = Object.entries({ F32: 'Float32Array', F64: 'Float64Array', U8: 'Uint8Array', I8: 'Int8Array', U16: 'Uint16Array', I32: 'Int32Array', U32: 'Uint32Array' });
+  const types = Object.entries({
+    F32: 'Float32Array',
+    F64: 'Float64Array',
+    U8: 'Uint8Array',
+    I8: 'Int8Array',
+    U16: 'Uint16Array',
+    I32: 'Int32Array',
+    U32: 'Uint32Array',
+  });
   return `// ${note}
 import type { KernelBuffer } from '../buffer.js';
 
@@ -352,6 +391,16 @@ ${kernels.map((k) => `  ${k.name}(${signature(k)}): ${k.returns === 'void' ? 'vo
 function wasmExports() {
   const families = [...new Set(kernels.map((k) => k.family))];
   return `// ${note}
-${families.map((family) => `export { ${kernels.filter((k) => k.family === family).map((k) => k.name).join(', ')} } from './${family}';`).join('\n')}
+${families
+  .map(
+    (family) =>
+      `export { ${kernels
+        .filter((k) => k.family === family)
+        .map((k) => k.name)
+        .join(', ')} } from './${family}';`,
+  )
+  .join('\n')}
+// Where free memory starts: below it lie the scratch blocks of the kernels.
+export { __heap_base };
 `;
 }

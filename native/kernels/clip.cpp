@@ -1,3 +1,4 @@
+#include "clip_factor.hpp"
 #include "lanes.hpp"
 #include "map.hpp"
 #include "sums.hpp"
@@ -5,14 +6,6 @@
 
 namespace heddle::HEDDLE_ISA {
 namespace {
-
-/// 1 if norm <= maxNorm, else the largest float32 not above (maxNorm / norm) (1 - 2^-23).
-float clipFactor(double norm, double maxNorm) {
-  if (norm <= maxNorm) return 1;
-  const double exact = maxNorm / norm * (1 - 0x1p-23);
-  const float factor = static_cast<float>(exact);
-  return factor > exact ? floatOf(bitsOf(factor) - 1) : factor;
-}
 
 /// dst[i] = float32 of vector(i), which gives kDoubles float64 at a time; scalar(i) gives one.
 template <typename Vector, typename Scalar>
