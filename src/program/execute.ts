@@ -34,53 +34,94 @@ export class JobBindingError extends HeddleError {
  */
 export type ResidentData = ReadonlyMap<AnyArray, KernelBuffer<AnyArray>>;
 
+export interface ExecuteOptions {
+  readonly resident?: ResidentData;
+  /** Asked between steps; true ends the job early, with the outputs of the steps so far. */
+  readonly shouldStop?: () => boolean;
+}
+
 /**
- * Runs one job to its end on the calling thread.
+ * Runs one job to its end on the calling thread; see {@link JobExecutor}.
  *
- * Spaces are copied into the back end's memory where it cannot use the bound arrays as they are, and those that a job writes
- * are copied back at the end. The last batch of an epoch is the tail if it has the program's tail size; a last batch of any
- * other size is left out.
- *
- * @param shouldStop - asked between steps; true ends the job early, with the outputs of the steps so far.
  * @throws {JobBindingError} if a space is not bound, too short, or of another element type.
  */
-export function runJob(
-  kernels: Kernels,
-  job: ExecutableJob,
-  resident: ResidentData = new Map(),
-  shouldStop: () => boolean = () => false,
-): void {
-  const { program } = job;
-  checkJob(job);
-  const memory = new JobMemory(kernels, job, resident);
+export function runJob(kernels: Kernels, job: ExecutableJob, options: ExecuteOptions = {}): void {
+  const executor = new JobExecutor(kernels);
   try {
-    const scalars = Float64Array.from(job.scalars);
-    const bind = (tape: Tape) => tape.ops.map((op) => bindOp(kernels, op, memory, scalars));
-    const [before, full, tail, after] = [program.before, program.full, program.tail, program.after].map(bind);
-    runOps(before);
-    const { batchSize, tailSize } = program;
-    const count = job.index.length;
-    const steps = job.steps ?? Number.POSITIVE_INFINITY;
-    let done = 0;
-    const step = (ops: readonly (() => void)[], start: number, size: number): void => {
-      memory.setBatch(start, size);
-      runOps(ops);
-      advance(scalars, program);
-      done += 1;
-    };
-    for (let epoch = 0; epoch < job.epochs && done < steps && !shouldStop(); epoch++) {
-      memory.order(epoch);
-      let start = 0;
-      for (; start + batchSize <= count && done < steps && !shouldStop(); start += batchSize)
-        step(full, start, batchSize);
-      const left = count - start;
-      if (tailSize > 0 && left === tailSize && done < steps && !shouldStop()) step(tail, start, left);
-    }
-    runOps(after);
-    memory.copyBack();
+    executor.run(job, options);
   } finally {
-    memory.dispose();
+    executor.dispose();
   }
+}
+
+/** Programs whose memory is kept: training and evaluation at a few batch sizes. */
+const kMaxPrepared = 8;
+
+/**
+ * Runs jobs one after another on the calling thread, and keeps what it has prepared for a program.
+ *
+ * Where the back end cannot use foreign arrays (WASM), spaces live in its own memory: they are copied in when a job starts, and
+ * those that a job writes are copied back at its end. The last batch of an epoch is the tail if it has the program's tail
+ * size; a last batch of any other size is left out.
+ */
+export class JobExecutor {
+  readonly #prepared = new Map<JobProgram, PreparedJob>();
+
+  constructor(readonly kernels: Kernels) {}
+
+  /** @throws {JobBindingError} if a space is not bound, too short, or of another element type. */
+  run(job: ExecutableJob, options: ExecuteOptions = {}): void {
+    checkJob(job);
+    const prepared = this.#prepare(job, options.resident ?? new Map());
+    prepared.start(job);
+    runSteps(job, prepared, options.shouldStop ?? (() => false));
+    prepared.finish(job);
+  }
+
+  dispose(): void {
+    for (const prepared of this.#prepared.values()) prepared.dispose();
+    this.#prepared.clear();
+  }
+
+  #prepare(job: ExecutableJob, resident: ResidentData): PreparedJob {
+    const known = this.#prepared.get(job.program);
+    if (known?.fits(job, resident)) return known;
+    known?.dispose();
+    this.#prepared.delete(job.program);
+    const [oldest] = this.#prepared;
+    if (oldest && this.#prepared.size >= kMaxPrepared) {
+      oldest[1].dispose();
+      this.#prepared.delete(oldest[0]);
+    }
+    const prepared = new PreparedJob(this.kernels, job, resident);
+    this.#prepared.set(job.program, prepared);
+    return prepared;
+  }
+}
+
+function runSteps(job: ExecutableJob, prepared: PreparedJob, shouldStop: () => boolean): void {
+  const { program, index, shuffle, epochs, steps = Number.POSITIVE_INFINITY } = job;
+  const { batchSize, tailSize } = program;
+  const { before, full, tail, after } = prepared.tapes;
+  const order = Uint32Array.from(index.keys());
+  const batch = prepared.batch();
+  let done = 0;
+  const step = (ops: readonly (() => void)[], start: number, size: number): void => {
+    for (let i = 0; i < size; i++) batch[i] = index[order[start + i]];
+    runOps(ops);
+    advance(prepared.scalars, program);
+    done += 1;
+  };
+  runOps(before);
+  for (let epoch = 0; epoch < epochs && done < steps && !shouldStop(); epoch++) {
+    if (shuffle) prepared.kernels.permutationU32(order, shuffle.key0, shuffle.key1, epoch, 0);
+    let start = 0;
+    for (; start + batchSize <= index.length && done < steps && !shouldStop(); start += batchSize)
+      step(full, start, batchSize);
+    const atTail = tailSize > 0 && index.length - start === tailSize;
+    if (atTail && done < steps && !shouldStop()) step(tail, start, tailSize);
+  }
+  runOps(after);
 }
 
 function runOps(ops: readonly (() => void)[]): void {
@@ -96,17 +137,9 @@ function advance(scalars: Float64Array, { scalars: rules }: JobProgram): void {
 }
 
 /** An op with its memory and scalars settled, but for the run-time scalars, which it reads when it is called. */
-function bindOp(kernels: Kernels, op: TapeOp, memory: JobMemory, runtime: Float64Array): () => void {
-  const call: BoundKernel = kernels.bind(
-    op.kernel,
-    op.operands.map((operand, i) => memory.view(op, operand, i)),
-  );
+function bindOp(kernels: Kernels, op: TapeOp, operands: AnyArray[], runtime: Float64Array): () => void {
+  const call: BoundKernel = kernels.bind(op.kernel, operands);
   const types = specs[op.kernel].args.flatMap((arg) => (arg.kind === 'scalar' ? [arg.dtype] : []));
-  const convert = (value: number, type: string): number => {
-    if (type === 'f32') return Math.fround(value);
-    if (type === 'u32') return value >>> 0;
-    return type === 'i32' ? value | 0 : value;
-  };
   const values = op.scalars.map((scalar, i) => ('literal' in scalar ? convert(scalar.literal, types[i]) : 0));
   const moving = op.scalars.flatMap((scalar, i) =>
     'runtime' in scalar ? [{ at: i, from: scalar.runtime }] : [],
@@ -121,85 +154,110 @@ function bindOp(kernels: Kernels, op: TapeOp, memory: JobMemory, runtime: Float6
   };
 }
 
+function convert(value: number, type: string): number {
+  if (type === 'f32') return Math.fround(value);
+  if (type === 'u32') return value >>> 0;
+  return type === 'i32' ? value | 0 : value;
+}
+
 const written: ReadonlySet<string> = new Set(['slot', 'gradient', 'state', 'totals']);
 
-/** The spaces of one job in the back end's memory. */
-class JobMemory {
+/** A program bound to memory: its spaces, and its ops as calls without arguments. */
+class PreparedJob {
+  readonly scalars: Float64Array;
+  readonly tapes: Readonly<Record<'before' | 'full' | 'tail' | 'after', readonly (() => void)[]>>;
   readonly #spaces: readonly Space[];
-  readonly #buffers: (KernelBuffer<AnyArray> | undefined)[] = [];
-  readonly #arrays: AnyArray[] = [];
+  /** What the kernels use: memory of the back end, or the bound array itself. */
+  readonly #memory: (KernelBuffer<AnyArray> | AnyArray)[] = [];
   readonly #owned: KernelBuffer<AnyArray>[] = [];
-  readonly #batch: AnyArray;
-  readonly #permutation: Uint32Array;
 
   constructor(
     readonly kernels: Kernels,
-    readonly job: ExecutableJob,
+    { program, bindings }: ExecutableJob,
     resident: ResidentData,
   ) {
-    this.#spaces = job.program.spaces;
-    const foreign = kernels.backend === 'wasm';
+    this.#spaces = program.spaces;
+    this.scalars = new Float64Array(program.scalars.length);
     for (const space of this.#spaces) {
-      const bound = job.bindings[space.name];
-      const scratch = space.role === 'arena' || space.role === 'index';
+      const bound = bindings[space.name];
       const known = bound && resident.get(bound);
-      if (known) this.#buffers.push(known);
-      else if (!scratch && !foreign) this.#buffers.push(undefined);
+      if (known) this.#memory.push(known);
+      else if (bound && !isScratch(space) && kernels.backend !== 'wasm') this.#memory.push(bound);
       else {
-        const length = scratch ? space.length : bound.length;
+        const length = isScratch(space) ? space.length : bound.length;
         const buffer = kernels.alloc(length, space.dtype) as KernelBuffer<AnyArray>;
         this.#owned.push(buffer);
-        this.#buffers.push(buffer);
+        this.#memory.push(buffer);
       }
     }
-    // Views only now: memory can move while it grows.
-    this.#spaces.forEach((space, i) => {
-      const bound = job.bindings[space.name];
-      const buffer = this.#buffers[i];
-      this.#arrays.push(buffer ? buffer.view() : bound);
-      if (buffer && bound && !resident.has(bound)) this.#arrays[i].set(bound as never);
+    // Views only now that all memory is there: it can move while it grows.
+    const bind = (tape: Tape) =>
+      tape.ops.map((op) => {
+        const operands = op.operands.map((operand, position) => this.#view(op, operand, position));
+        return bindOp(kernels, op, operands, this.scalars);
+      });
+    const { before, full, tail, after } = program;
+    this.tapes = { before: bind(before), full: bind(full), tail: bind(tail), after: bind(after) };
+  }
+
+  /** Whether a further job of the program can run in this memory. */
+  fits({ bindings }: ExecutableJob, resident: ResidentData): boolean {
+    return this.#spaces.every((space, i) => {
+      if (isScratch(space)) return true;
+      const bound = bindings[space.name];
+      const memory = this.#memory[i];
+      const known = resident.get(bound);
+      if (known || ArrayBuffer.isView(memory)) return memory === (known ?? bound);
+      return this.#owned.includes(memory) && memory.length === bound.length;
     });
-    const indexSpace = this.#spaces.findIndex((space) => space.role === 'index');
-    this.#batch = indexSpace < 0 ? new Uint32Array(0) : this.#arrays[indexSpace];
-    this.#permutation = new Uint32Array(job.index.length);
-    for (let i = 0; i < this.#permutation.length; i++) this.#permutation[i] = i;
   }
 
-  view(op: TapeOp, { space, offset, length }: Operand, position: number): AnyArray {
-    const array = this.#arrays[space];
-    const { role, dtype } = this.#spaces[space];
-    if (length === 0) {
-      const arg = specs[op.kernel].args.filter((each) => each.kind !== 'scalar')[position];
-      return emptyArrays[arg.dtype];
-    }
-    if (role === 'examples' || role === 'labels') return array;
-    if (offset + length > array.length)
-      throw new RangeError(`${op.kernel} at ${op.label}: ${dtype} operand reaches past space ${space}`);
-    return array.subarray(offset, offset + length);
+  start({ bindings, scalars }: ExecutableJob): void {
+    this.scalars.set(scalars);
+    for (const [i, space] of this.#spaces.entries())
+      if (!isScratch(space) && this.#isCopy(i)) this.#array(i).set(bindings[space.name] as never);
   }
 
-  /** Order of the examples in an epoch. */
-  order(epoch: number): void {
-    const { shuffle } = this.job;
-    if (shuffle) this.kernels.permutationU32(this.#permutation, shuffle.key0, shuffle.key1, epoch, 0);
+  finish({ bindings }: ExecutableJob): void {
+    for (const [i, { name, role }] of this.#spaces.entries())
+      if (written.has(role) && this.#isCopy(i)) bindings[name].set(this.#array(i) as never);
   }
 
-  setBatch(start: number, size: number): void {
-    const { index } = this.job;
-    for (let i = 0; i < size; i++) this.#batch[i] = index[this.#permutation[start + i]];
-  }
-
-  copyBack(): void {
-    this.#spaces.forEach(({ name, role }, i) => {
-      const bound = this.job.bindings[name];
-      if (this.#buffers[i] && bound && written.has(role)) bound.set(this.#arrays[i] as never);
-    });
+  /** Where the example numbers of a step go. */
+  batch(): AnyArray {
+    const at = this.#spaces.findIndex((space) => space.role === 'index');
+    return at < 0 ? new Uint32Array(0) : this.#array(at);
   }
 
   dispose(): void {
     for (const buffer of this.#owned) buffer.dispose();
   }
+
+  #isCopy(space: number): boolean {
+    const memory = this.#memory[space];
+    return !ArrayBuffer.isView(memory) && this.#owned.includes(memory);
+  }
+
+  #array(space: number): AnyArray {
+    const memory = this.#memory[space];
+    return ArrayBuffer.isView(memory) ? memory : memory.view();
+  }
+
+  #view(op: TapeOp, { space, offset, length }: Operand, position: number): AnyArray {
+    if (length === 0) {
+      const arg = specs[op.kernel].args.filter((each) => each.kind !== 'scalar')[position];
+      return emptyArrays[arg.dtype];
+    }
+    const array = this.#array(space);
+    const { role, name } = this.#spaces[space];
+    if (role === 'examples' || role === 'labels') return array;
+    if (offset + length > array.length)
+      throw new RangeError(`${op.kernel} at ${op.label} reaches past the space '${name}'`);
+    return array.subarray(offset, offset + length);
+  }
 }
+
+const isScratch = ({ role }: Space): boolean => role === 'arena' || role === 'index';
 
 const emptyArrays = {
   f32: new Float32Array(0),
