@@ -1,17 +1,26 @@
 /** The mean of client updates with the server's own clip: for the simulator, and for servers that exist already. */
 import { InvalidArgumentError, ShapeMismatchError } from '../errors.js';
-import type { KernelBuffer } from '../kernels/buffer.js';
+import { arrayOf, type KernelBuffer } from '../kernels/buffer.js';
 import { currentKernels } from '../kernels/current.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { UpdateRejectedError, WeightRangeError } from './errors.js';
-import { createOrderedSum } from './ordered-sum.js';
+import { createOrderedSum, type OrderedSum } from './ordered-sum.js';
 
 const kMaxWeight = 2 ** 29 - 1;
+
+/**
+ * Least clip bound: the clip factor has a relative slack of 2^-24 left for rounding, and sqrt(n) float32 subnormals rounded up
+ * by 2^-150 each stay below it from here on, for every n below 2^32.
+ */
+export const kLeastClipNorm = 1e-30;
 
 export interface AggregatorOptions {
   /** Elements of an update. */
   size: number;
-  /** Bound on the L2 norm of an update, > 0, in the units of the weights; every update is clipped to it here. Absent: no clip. */
+  /**
+   * Bound on the L2 norm of an update, at least 1e-30, in the units of the weights; every update is clipped to it here. Absent or
+   * Infinity: no clip.
+   */
   maxNorm?: number;
   /**
    * `weights` (default): divide by the sum of the weights that came. `fixed`: divide by `expectedClients`, whoever came; the
@@ -20,7 +29,7 @@ export interface AggregatorOptions {
   denominator?: 'weights' | 'fixed' | 'holders';
   /** Expected number of clients a round, > 0, in units of weight; needed by `fixed`. */
   expectedClients?: number;
-  /** With `holders`: coordinates held with less total weight keep their value (update 0). Default: 1. */
+  /** With `holders`: coordinates held by fewer clients keep their value (update 0). Default: 1. */
   minHolders?: number;
   /** Reject an update whose norm exceeds this multiple of `maxNorm`. Default: none is rejected, all are clipped. */
   rejectAbove?: number;
@@ -35,7 +44,7 @@ export interface AddOptions {
   slot?: number;
   /** Name in error messages. Default: the slot. */
   client?: string | number;
-  /** 1 where the client holds the coordinate; needed by `holders`. */
+  /** 1 where the client holds the coordinate; needed by `holders`, where the others are left out of sum and denominator. */
   mask?: Uint8Array;
 }
 
@@ -49,15 +58,26 @@ export interface Aggregator {
   /** Updates added since the last `finish`. */
   readonly count: number;
   /**
+   * Coordinates of the last `finish` that enough clients held, 1 where so, with denominator `holders`; else absent. Valid
+   * until the next `finish`.
+   */
+  readonly held: Uint8Array | undefined;
+  /**
    * Adds one update; its memory is free again on return.
    *
-   * @throws {UpdateRejectedError} when it is not finite, or above `rejectAbove`; the sum is then unchanged.
+   * @throws {UpdateRejectedError} when it is not finite, or above `rejectAbove`; the sum is then unchanged to the bit.
    * @throws {ShapeMismatchError} for another length, {@link WeightRangeError} for a weight that is no positive integer below 2^29.
    */
   add(update: Float32Array | KernelBuffer, options?: AddOptions): AddResult;
-  /** The aggregate of the round; starts the next one. Zeros when nothing was added. */
+  /**
+   * The aggregate of the round; starts the next one. Zeros when nothing was added.
+   *
+   * @throws {ShapeMismatchError} for an `out` of another length; the round then goes on.
+   */
   finish(out?: Float32Array): Float32Array;
+  /** Gives the memory back. Safe to call twice. */
   dispose(): void;
+  [Symbol.dispose](): void;
 }
 
 /**
@@ -75,11 +95,16 @@ export function createAggregator(options: AggregatorOptions): Aggregator {
   const kernels = options.kernels ?? currentKernels();
   const sum = createOrderedSum(kernels, size);
   const holders = denominator === 'holders' ? createOrderedSum(kernels, size) : undefined;
+  const held = holders && new Uint8Array(size);
+  const heldBy = holders && minHolders > 1 ? new Uint32Array(size) : undefined;
+  let scratch: Float32Array | undefined;
   let count = 0;
   let nextSlot = 0;
   let totalWeight = 0;
 
-  const checked = (update: Float32Array | KernelBuffer, client: string): number | undefined => {
+  const normOf = (update: Float32Array | KernelBuffer): number => Math.sqrt(kernels.sumSquaresF32(update));
+
+  const checkUpdate = (update: Float32Array | KernelBuffer, client: string): void => {
     if (update.length !== size)
       throw new ShapeMismatchError(
         `update of client ${client}`,
@@ -87,14 +112,71 @@ export function createAggregator(options: AggregatorOptions): Aggregator {
         [update.length],
         'flatten every client update with the layout of the global model before aggregating',
       );
-    if (rejectAbove === undefined) return undefined;
-    const norm = Math.sqrt(kernels.sumSquaresF32(update));
+    if (rejectAbove === undefined) return;
+    const norm = normOf(update);
     if (Number.isFinite(norm) && norm > rejectAbove * maxNorm)
       throw new UpdateRejectedError(client, 'above-bound', norm, maxNorm);
+  };
+
+  const addWhole = (update: Float32Array | KernelBuffer, slot: number, weight: number): number => {
+    let norm = 0;
+    sum.add(slot, (acc) => {
+      // Used up whatever comes now, as in the sum.
+      nextSlot = slot + 1;
+      // Leaves `acc` alone where the norm is not finite.
+      norm = kernels.clipAccumulateF64(acc, update, maxNorm, weight);
+    });
     return norm;
   };
 
+  const addMasked = (
+    update: Float32Array | KernelBuffer,
+    mask: Uint8Array,
+    slot: number,
+    weight: number,
+    client: string,
+  ): number => {
+    if (mask.length !== size)
+      throw new ShapeMismatchError(
+        `mask of client ${client}`,
+        [size],
+        [mask.length],
+        'pass one byte for every coordinate of the global model',
+      );
+    const norm = normOf(update);
+    if (!Number.isFinite(norm)) return norm;
+    let clipped = update;
+    if (norm > maxNorm) {
+      scratch ??= new Float32Array(size);
+      scratch.set(arrayOf(update));
+      kernels.clipInPlaceF32(scratch, maxNorm);
+      clipped = scratch;
+    }
+    sum.add(slot, (acc) =>
+      holders?.add(slot, (counts) => {
+        nextSlot = slot + 1;
+        kernels.maskedAccumulateF64(acc, counts, clipped, mask, weight);
+      }),
+    );
+    if (heldBy) for (let i = 0; i < size; i++) if (mask[i] !== 0) heldBy[i]++;
+    return norm;
+  };
+
+  const finishHolders = (out: Float32Array, total: KernelBuffer<Float64Array>, weights: OrderedSum): void => {
+    const counts = weights.finish();
+    const byWeight = counts.view();
+    if (heldBy) for (let i = 0; i < size; i++) if (heldBy[i] < minHolders) byWeight[i] = 0;
+    if (held) for (let i = 0; i < size; i++) held[i] = byWeight[i] > 0 ? 1 : 0;
+    kernels.meanOfHoldersF32(out, total, counts, 1);
+  };
+
+  const dispose = (): void => {
+    sum.dispose();
+    holders?.dispose();
+  };
+
   return {
+    held,
     get count() {
       return count;
     },
@@ -102,7 +184,6 @@ export function createAggregator(options: AggregatorOptions): Aggregator {
       const name = String(client);
       if (!(Number.isInteger(weight) && weight >= 1 && weight <= kMaxWeight))
         throw new WeightRangeError(name, weight);
-      checked(update, name);
       if (holders && !mask)
         throw new InvalidArgumentError(
           'Aggregator.add',
@@ -110,76 +191,60 @@ export function createAggregator(options: AggregatorOptions): Aggregator {
           'a Uint8Array with 1 where the client holds',
           mask,
         );
-      // An update that is not finite is refused inside the kernel, which leaves the sum alone, so slots are only used up by
-      // what was really added.
-      let norm = 0;
-      if (holders && mask) {
-        norm = Math.sqrt(kernels.sumSquaresF32(update));
-        if (!Number.isFinite(norm)) throw new UpdateRejectedError(name, 'not-finite', norm);
-        addMasked(update, mask, slot, weight);
-      } else {
-        sum.add(slot, (acc) => {
-          norm = kernels.clipAccumulateF64(acc, update, maxNorm, weight);
-        });
-        nextSlot = slot + 1;
-        if (!Number.isFinite(norm)) throw new UpdateRejectedError(name, 'not-finite', norm);
-      }
-      nextSlot = slot + 1;
+      checkUpdate(update, name);
+      const norm =
+        holders && mask ? addMasked(update, mask, slot, weight, name) : addWhole(update, slot, weight);
+      if (!Number.isFinite(norm)) throw new UpdateRejectedError(name, 'not-finite', norm);
       totalWeight += weight;
       count++;
       return { norm, clipped: norm > maxNorm };
     },
     finish(out = new Float32Array(size)) {
+      if (out.length !== size)
+        throw new ShapeMismatchError(
+          'Aggregator.finish',
+          [size],
+          [out.length],
+          "pass an array of the aggregator's size, or none",
+        );
       const total = sum.finish();
-      if (holders) kernels.meanOfHoldersF32(out, total, holders.finish(), minHolders);
+      if (holders) finishHolders(out, total, holders);
       else {
         const divisor = denominator === 'fixed' ? (options.expectedClients ?? 1) : totalWeight;
         kernels.meanF32(out, total, divisor > 0 ? divisor : 1);
       }
       sum.reset();
       holders?.reset();
+      heldBy?.fill(0);
       count = 0;
       nextSlot = 0;
       totalWeight = 0;
       return out;
     },
-    dispose() {
-      sum.dispose();
-      holders?.dispose();
-    },
+    dispose,
+    [Symbol.dispose]: dispose,
   };
-
-  function addMasked(
-    update: Float32Array | KernelBuffer,
-    mask: Uint8Array,
-    slot: number,
-    weight: number,
-  ): void {
-    const clipped = Number.isFinite(maxNorm) ? arrayCopy(update) : update;
-    if (Number.isFinite(maxNorm)) kernels.clipInPlaceF32(clipped, maxNorm);
-    sum.add(slot, (acc) =>
-      holders?.add(slot, (counts) => kernels.maskedAccumulateF64(acc, counts, clipped, mask, weight)),
-    );
-  }
 }
 
-function arrayCopy(update: Float32Array | KernelBuffer): Float32Array {
-  return (ArrayBuffer.isView(update) ? update : update.view()).slice();
-}
-
-function checkOptions({ size, maxNorm, denominator, expectedClients, rejectAbove }: AggregatorOptions): void {
+function checkOptions(options: AggregatorOptions): void {
+  const { size, maxNorm, denominator = 'weights', expectedClients, minHolders, rejectAbove } = options;
   const where = 'createAggregator';
   if (!(Number.isSafeInteger(size) && size > 0))
     throw new InvalidArgumentError(where, 'size', 'the number of weights, an integer above 0', size);
-  if (maxNorm !== undefined && !(maxNorm > 0))
-    throw new InvalidArgumentError(where, 'maxNorm', 'a bound above 0', maxNorm);
-  if (denominator === 'fixed' && !(expectedClients !== undefined && expectedClients > 0))
+  if (maxNorm !== undefined && !(maxNorm >= kLeastClipNorm))
+    throw new InvalidArgumentError(where, 'maxNorm', 'a bound of at least 1e-30', maxNorm);
+  if (!['weights', 'fixed', 'holders'].includes(denominator))
+    throw new InvalidArgumentError(where, 'denominator', 'weights, fixed or holders', denominator);
+  const positive = expectedClients !== undefined && expectedClients > 0 && Number.isFinite(expectedClients);
+  if (denominator === 'fixed' && !positive)
     throw new InvalidArgumentError(
       where,
       'expectedClients',
-      'a number above 0 with denominator fixed',
+      'a finite number above 0 with denominator fixed',
       expectedClients,
     );
+  if (minHolders !== undefined && !(Number.isInteger(minHolders) && minHolders >= 1))
+    throw new InvalidArgumentError(where, 'minHolders', 'an integer of at least 1', minHolders);
   if (rejectAbove !== undefined && !(rejectAbove >= 1 && maxNorm !== undefined))
     throw new InvalidArgumentError(where, 'rejectAbove', 'a multiple of maxNorm, at least 1', rejectAbove);
 }

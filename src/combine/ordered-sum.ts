@@ -4,7 +4,7 @@
  * Inside a shard of 32 slots: float64, slot order. Shards are the leaves of a fixed binary tree over the shard number,
  * node(l, k) = node(l - 1, 2k) + node(l - 1, 2k + 1); a side with no update is the identity (a copy, not + 0).
  */
-import { InvalidArgumentError } from '../errors.js';
+import { DisposedError, InvalidArgumentError } from '../errors.js';
 import type { KernelBuffer } from '../kernels/buffer.js';
 import type { Kernels } from '../kernels/kernels.js';
 
@@ -19,12 +19,14 @@ interface TreeNode {
 export interface OrderedSum {
   /**
    * Hands the running float64 vector of the slot's shard to `accumulate`, which adds one update to it.
-   * Slots must come in ascending order; missing ones are simply not called.
+   * Slots must come in ascending order; missing ones are simply not called. A slot is used up even if `accumulate` throws.
+   *
+   * @throws {InvalidArgumentError} for a slot that goes back, or after `finish` without `reset`.
    */
   add(slot: number, accumulate: (acc: KernelBuffer<Float64Array>) => void): void;
   /** Whether anything was added. */
   readonly empty: boolean;
-  /** Joins the shards. The buffer belongs to the sum and is valid until the next `add`, `reset` or `dispose`. */
+  /** Joins the shards. The buffer belongs to the sum and is valid until `reset` or `dispose`; a second call gives it again. */
   finish(): KernelBuffer<Float64Array>;
   /** Starts anew with the same memory. */
   reset(): void;
@@ -38,6 +40,12 @@ export function createOrderedSum(kernels: Kernels, size: number): OrderedSum {
   let stack: TreeNode[] = [];
   let shard = -1;
   let lastSlot = -1;
+  let finished = false;
+  let disposed = false;
+
+  const checkAlive = (): void => {
+    if (disposed) throw new DisposedError('an ordered sum');
+  };
 
   const take = (): KernelBuffer<Float64Array> => {
     const known = spare.pop();
@@ -93,10 +101,19 @@ export function createOrderedSum(kernels: Kernels, size: number): OrderedSum {
     stack = [];
     shard = -1;
     lastSlot = -1;
+    finished = false;
   };
 
   return {
     add(slot, accumulate) {
+      checkAlive();
+      if (finished)
+        throw new InvalidArgumentError(
+          'OrderedSum.add',
+          'the call',
+          'after reset()',
+          'a call after finish()',
+        );
       if (!(Number.isInteger(slot) && slot > lastSlot))
         throw new InvalidArgumentError('OrderedSum.add', 'slot', `an integer above ${lastSlot}`, slot);
       lastSlot = slot;
@@ -113,13 +130,15 @@ export function createOrderedSum(kernels: Kernels, size: number): OrderedSum {
       return stack.length === 0;
     },
     finish() {
+      checkAlive();
+      finished = true;
       if (stack.length === 0) stack.push({ level: 0, index: 0, sum: take() });
       joinAll();
-      shard = -1;
       return stack[0].sum;
     },
     reset,
     dispose() {
+      disposed = true;
       for (const buffer of all) buffer.dispose();
       spare.length = 0;
       stack = [];

@@ -28,7 +28,9 @@ export interface GatheringReducer {
   readonly kind: 'gathering';
   readonly name: string;
   /**
-   * Writes `out[i]` for begin <= i < end from `updates[k][i]`, k in cohort order.
+   * Writes `out[i]` for begin <= i < end from `updates[k][i]`, k in cohort order; zeros where there is no update.
+   *
+   * @param updates - of one length and finite: the caller rejects the others by name before.
    * @param weights - one per update.
    */
   reduce(
@@ -68,7 +70,11 @@ export const weightedMean = (): StreamingReducer => streaming('weighted-mean', '
 /** sum w_k u_k / W with W the expected total weight, whoever reported: the only mean with a known sensitivity. */
 export const fixedDenominator = (): StreamingReducer => streaming('fixed-denominator', 'fixed');
 
-/** Each coordinate over the weights of the clients that held it; one held by less than `minHolders` stays. */
+/**
+ * Each coordinate over the weights of the clients that held it; one held by fewer than `minHolders` clients stays.
+ *
+ * Its denominator depends on who took part, so it has no known sensitivity: never under central noise.
+ */
 export const meanOfHolders = ({ minHolders = 2 }: { minHolders?: number } = {}): StreamingReducer =>
   streaming('mean-of-holders', 'holders', { minHolders });
 
@@ -85,8 +91,13 @@ export function trimmedMean({ trim }: { trim: number }): GatheringReducer {
     kind: 'gathering',
     name: 'trimmed-mean',
     reduce(out, updates, _weights, begin, end) {
+      if (updates.length === 0) {
+        out.fill(0, begin, end);
+        return;
+      }
       const column = new Float32Array(updates.length);
-      const cut = Math.floor(trim * updates.length);
+      // 0.29 * 100 is a little less than 29, which must not cut one less.
+      const cut = Math.floor(trim * updates.length + 1e-9);
       const kept = updates.length - 2 * cut;
       for (let i = begin; i < end; i++) {
         for (let k = 0; k < updates.length; k++) column[k] = updates[k][i];

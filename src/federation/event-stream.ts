@@ -2,13 +2,16 @@ import type { RunEvent } from './events.js';
 
 /** Events of a run for any number of readers; a reader that comes late sees the first and the most recent ones. */
 export interface EventStream extends AsyncIterable<RunEvent> {
+  /** Hands an event to every reader; without effect after `end`. */
   push(event: RunEvent): void;
+  /** Readers stop after the events that were pushed before. */
   end(): void;
 }
 
 /** Events kept for a reader that has not come yet; a run that nobody watches must not grow. */
 const kKept = 1024;
 
+/** Every reader has a queue of its own, from its first `next` until it leaves: a slow one loses nothing. */
 export function createEventStream(): EventStream {
   const kept: RunEvent[] = [];
   const readers = new Set<() => void>();
@@ -20,6 +23,7 @@ export function createEventStream(): EventStream {
   };
   return {
     push(event) {
+      if (ended) return;
       kept.push(event);
       // The start event stays first: it says what the others mean.
       if (kept.length > kKept) kept.splice(1, 1);

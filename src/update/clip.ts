@@ -1,3 +1,4 @@
+import { kLeastClipNorm } from '../combine/aggregator.js';
 import { UpdateRejectedError } from '../combine/errors.js';
 import { InvalidArgumentError } from '../errors.js';
 import type { Stage } from './stage.js';
@@ -5,12 +6,15 @@ import type { Stage } from './stage.js';
 /**
  * Clips the client's update to an L2 norm over all its coordinates jointly, before anything is quantized or noised.
  *
- * @param options.maxNorm - bound, > 0, in the units of the weights.
+ * @param options.maxNorm - bound in the units of the weights, finite and at least 1e-30: below that the rounding of float32
+ *   subnormals could carry a clipped update over its bound.
+ * @throws {InvalidArgumentError} for another bound, or where the update is quantized before.
  * @throws {UpdateRejectedError} on the client's update being not finite.
  * @see McMahan et al. 2018, "Learning Differentially Private Recurrent Language Models", flat clipping.
  */
 export function clip({ maxNorm }: { maxNorm: number }): Stage {
-  if (!(maxNorm > 0)) throw new InvalidArgumentError('clip', 'maxNorm', 'a bound above 0', maxNorm);
+  if (!(maxNorm >= kLeastClipNorm && Number.isFinite(maxNorm)))
+    throw new InvalidArgumentError('clip', 'maxNorm', 'a finite bound of at least 1e-30', maxNorm);
   return {
     name: 'clip',
     maxNorm,

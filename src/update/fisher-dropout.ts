@@ -15,7 +15,7 @@ import { randomKey } from '../kernels/address.js';
 import { permutationU32, uniformBelow } from '../kernels/reference/permutation.js';
 import type { ParamSpec } from '../tensor/param-spec.js';
 import { encodePositions } from './positions.js';
-import type { PlanContext, Stage, SubModelPlan } from './stage.js';
+import type { PlanContext, Stage } from './stage.js';
 import { croppableGroups, subModelSpec } from './sub-model.js';
 
 export interface FisherDropoutOptions {
@@ -32,40 +32,79 @@ export interface FisherDropoutOptions {
   scoringExamples?: number;
 }
 
-/** What a client remembers between rounds: the neurons it chose last. */
+/** What a client and the server remember between rounds: the neurons that the client chose last. Plain data. */
 interface Positions {
   kept: ReadonlyMap<string, Uint32Array>;
-  spec: ParamSpec;
+  /** Whether an update with these positions has reached the server; until then they are sent along. */
+  known: boolean;
 }
 
 const kStateSlot = 'fisher-dropout/positions';
 const kSeedBytes = 8;
+/** Scores below it are ties: squares of float32 gradients carry no information there. */
+const kScoreFloor = 1e-30;
 
-/** @throws {InvalidArgumentError} for rates outside [0, 1) or a refresh below 1. */
+/**
+ * The stage that chooses a sub-model for every client. A client whose last choice never reached the server chooses anew.
+ *
+ * @throws {InvalidArgumentError} for rates outside [0, 1), a refresh or number of examples below 1, or an unknown word.
+ */
 export function fisherDropout(options: FisherDropoutOptions): Stage {
   const { rates, assign = 'round-robin', selection = 'private-fisher', refreshEvery = 5 } = options;
-  if (rates.length === 0 || !rates.every((rate) => rate >= 0 && rate < 1))
-    throw new InvalidArgumentError('fisherDropout', 'rates', 'numbers from 0 to below 1', rates.join(', '));
-  if (!(Number.isInteger(refreshEvery) && refreshEvery >= 1))
-    throw new InvalidArgumentError('fisherDropout', 'refreshEvery', 'an integer of at least 1', refreshEvery);
+  checkOptions({ ...options, assign, selection, refreshEvery });
 
   return {
     name: 'fisher-dropout',
     async plan(context) {
-      const known = context.state.get<Positions>(kStateSlot);
-      if (known && context.round % refreshEvery !== 0)
-        return { ...known, positionBytes: 0, fullDownload: false };
+      const last = context.state.get<Positions>(kStateSlot);
+      if (last?.known && context.round % refreshEvery !== 0)
+        return {
+          kept: last.kept,
+          spec: subModelSpec(context.spec, last.kept),
+          positionBytes: 0,
+          fullDownload: false,
+        };
       const rate = rateOf(context, rates, assign);
       // The full model is needed to score; a public choice can be sent as the sub-model at once.
       const fullDownload = selection === 'private-fisher';
-      const choose = fullDownload ? fisherScores : undefined;
-      const kept = await keptUnits(context, rate, choose && ((c) => choose(c, options)));
-      const chosen = { kept, spec: kept.size > 0 ? subModelSpec(context.spec, kept) : context.spec };
-      context.state.set<Positions>(kStateSlot, chosen);
+      const kept = await keptUnits(context, rate, fullDownload ? (c) => fisherScores(c, options) : undefined);
+      context.state.set<Positions>(kStateSlot, { kept, known: false });
       const positionBytes = fullDownload ? positionBytesOf(context.spec, kept) : kSeedBytes;
-      return { ...chosen, positionBytes, fullDownload } satisfies SubModelPlan;
+      return { kept, spec: subModelSpec(context.spec, kept), positionBytes, fullDownload };
+    },
+    upload: {
+      encode: (payload) => payload,
+      decode(payload, { state }) {
+        const last = state.get<Positions>(kStateSlot);
+        if (last && !last.known) state.set<Positions>(kStateSlot, { ...last, known: true });
+        return payload;
+      },
     },
   };
+}
+
+function checkOptions({
+  rates,
+  assign,
+  selection,
+  refreshEvery,
+  score,
+  scoringExamples,
+}: FisherDropoutOptions): void {
+  const where = 'fisherDropout';
+  const atLeastOne = (value: number | undefined): boolean => Number.isInteger(value) && Number(value) >= 1;
+  if (!Array.isArray(rates) || rates.length === 0 || !rates.every((rate) => rate >= 0 && rate < 1))
+    throw new InvalidArgumentError(where, 'rates', 'a list of numbers from 0 to below 1', String(rates));
+  if (!atLeastOne(refreshEvery))
+    throw new InvalidArgumentError(where, 'refreshEvery', 'an integer of at least 1', refreshEvery);
+  if (scoringExamples !== undefined && !atLeastOne(scoringExamples))
+    throw new InvalidArgumentError(where, 'scoringExamples', 'an integer of at least 1', scoringExamples);
+  if (selection !== 'private-fisher' && selection !== 'public-random')
+    throw new InvalidArgumentError(where, 'selection', 'private-fisher or public-random', selection);
+  if (assign !== 'round-robin' && assign !== 'random')
+    throw new InvalidArgumentError(where, 'assign', 'round-robin or random', assign);
+  if (score !== undefined && !['sum', 'mean', 'saliency'].includes(score))
+    throw new InvalidArgumentError(where, 'score', 'sum, mean or saliency', score);
 }
 
 function rateOf(context: PlanContext, rates: readonly number[], assign: 'round-robin' | 'random'): number {
@@ -91,11 +130,12 @@ async function keptUnits(
   const scores = await score?.(context);
   croppableGroups(context.spec).forEach((group, ordinal) => {
     const units = context.spec.groups[group];
-    const k = Math.max(1, Math.ceil((1 - rate) * units));
+    // 1 - 0.7 is a little more than 0.3, which must not keep a neuron more.
+    const k = Math.max(1, Math.ceil((1 - rate) * units - 1e-9 * units));
     if (k === units) return;
     const values = scores?.get(group);
     // A layer in which nothing has a gradient ranks nothing: fall back to the seeded choice (dead rectifiers, zero weights).
-    const order = values?.some((value) => value > 1e-30)
+    const order = values?.some((value) => value >= kScoreFloor)
       ? byScore(values)
       : randomOrder(context, units, ordinal);
     kept.set(group, order.slice(0, k).sort());
@@ -103,7 +143,8 @@ async function keptUnits(
   return kept;
 }
 
-function byScore(values: Float64Array): Uint32Array {
+function byScore(scores: Float64Array): Uint32Array {
+  const values = scores.map((score) => (score < kScoreFloor ? 0 : score));
   return Uint32Array.from(values.keys()).sort((a, b) => values[b] - values[a] || a - b);
 }
 
@@ -117,11 +158,11 @@ function randomOrder(context: PlanContext, units: number, ordinal: number): Uint
 /** Scores by unit group: every tensor whose first axis is the group adds its rows. */
 async function fisherScores(context: PlanContext, options: FisherDropoutOptions): Promise<Scores> {
   const { kernels, spec, global } = context;
-  const fisher = await context.fisher(options.scoringExamples);
-  if (!Number.isFinite(fisher.reduce((sum, value) => sum + value, 0)))
+  const received = await context.fisher(options.scoringExamples);
+  if (!received.every(Number.isFinite))
     throw new UpdateRejectedError(String(context.client), 'not-finite', Number.NaN);
-  if (options.score === 'saliency')
-    for (let i = 0; i < fisher.length; i++) fisher[i] *= global[i] * global[i];
+  const fisher =
+    options.score === 'saliency' ? received.map((value, i) => value * global[i] * global[i]) : received;
   const scores = new Map<string, Float64Array>();
   for (const group of croppableGroups(spec)) {
     const units = spec.groups[group];

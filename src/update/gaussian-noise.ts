@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from '../errors.js';
 import { createSecureNoise, createSimRng } from '../privacy/noise.js';
-import type { Stage } from './stage.js';
+import type { CentralNoise, Stage } from './stage.js';
 
 export interface GaussianNoiseOptions {
   /** `server`: on the sum of the clipped updates (central). `client`: on each update (local). */
@@ -9,26 +9,34 @@ export interface GaussianNoiseOptions {
   noiseMultiplier: number;
   /** Bound of the clip before it, in the units of the weights. */
   maxNorm: number;
-  /** Central only: the sum gets the noise of a cohort of this size, scaled to the one that is simulated. */
+  /** Central only, > 0: the sum gets the noise of a cohort of this size, scaled to the one that is simulated. */
   noiseCohortSize?: number;
   /** `simulation`: seeded, no guarantee. `secure`: keyed by the operating system. */
   source: 'simulation' | 'secure';
 }
 
 /**
- * Gaussian noise on clipped updates. Local noise has standard deviation noiseMultiplier * maxNorm on every coordinate sent.
+ * Gaussian noise on clipped updates. Local noise has standard deviation noiseMultiplier * maxNorm on every coordinate sent;
+ * for central noise see {@link centralNoiseStddev}.
  *
+ * @throws {InvalidArgumentError} for a multiplier, bound or cohort size that is not finite and above 0.
  * @see Dwork and Roth 2014, appendix A (Gaussian mechanism); Granqvist et al. 2024 (pfl-research) for the noise cohort.
  */
 export function gaussianNoise(options: GaussianNoiseOptions): Stage {
   const { where, noiseMultiplier, maxNorm, noiseCohortSize, source } = options;
-  if (!(noiseMultiplier > 0))
-    throw new InvalidArgumentError('gaussianNoise', 'noiseMultiplier', 'a number above 0', noiseMultiplier);
+  checkPositive('noiseMultiplier', noiseMultiplier);
+  checkPositive('maxNorm', maxNorm);
+  if (noiseCohortSize !== undefined) checkPositive('noiseCohortSize', noiseCohortSize);
+  if (where !== 'server' && where !== 'client')
+    throw new InvalidArgumentError('gaussianNoise', 'where', "'server' or 'client'", where);
+  if (source !== 'simulation' && source !== 'secure')
+    throw new InvalidArgumentError('gaussianNoise', 'source', "'simulation' or 'secure'", source);
   if (where === 'server')
     return { name: 'gaussian-noise', centralNoise: { noiseMultiplier, maxNorm, noiseCohortSize, source } };
   const noiseStddev = noiseMultiplier * maxNorm;
   return {
     name: 'gaussian-noise',
+    localNoise: { noiseMultiplier, maxNorm, source },
     upload: {
       encode(payload, { kernels, seed, round, client }) {
         if (payload.kind !== 'dense')
@@ -50,4 +58,29 @@ export function gaussianNoise(options: GaussianNoiseOptions): Stage {
       decode: (payload) => payload,
     },
   };
+}
+
+/**
+ * Standard deviation of the central noise on every coordinate of the weighted sum of clipped updates:
+ * noiseMultiplier * maxNorm * maxWeight, times cohort / noiseCohortSize where a larger cohort's noise is simulated. Dividing the
+ * sum by `cohort` then gives the mean the signal-to-noise ratio of the large cohort.
+ *
+ * @param options.cohort - expected clients of the simulated round, > 0.
+ * @param options.maxWeight - largest weight that a client may have in the sum. Default: 1.
+ * @throws {InvalidArgumentError} for a cohort or weight that is not finite and above 0.
+ * @see Granqvist et al. 2024 (pfl-research), noise cohort size.
+ */
+export function centralNoiseStddev(
+  { noiseMultiplier, maxNorm, noiseCohortSize }: CentralNoise,
+  { cohort, maxWeight = 1 }: { cohort: number; maxWeight?: number },
+): number {
+  checkPositive('cohort', cohort);
+  checkPositive('maxWeight', maxWeight);
+  const scale = noiseCohortSize === undefined ? 1 : cohort / noiseCohortSize;
+  return noiseMultiplier * maxNorm * maxWeight * scale;
+}
+
+function checkPositive(argument: string, value: number): void {
+  if (!(value > 0 && Number.isFinite(value)))
+    throw new InvalidArgumentError('gaussianNoise', argument, 'a finite number above 0', value);
 }

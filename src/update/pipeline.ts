@@ -1,8 +1,9 @@
 /** The ordered list of stages between a client's training and the server's sum: the only place where updates are changed. */
-import { InvalidArgumentError } from '../errors.js';
+import { InvalidArgumentError, ShapeMismatchError } from '../errors.js';
 import {
   type CentralNoise,
   dense,
+  type Payload,
   type PlanContext,
   type Stage,
   type StageContext,
@@ -36,7 +37,7 @@ export interface Receipt {
 
 export interface UpdatePipeline {
   readonly stages: readonly Stage[];
-  /** Bound of the last clip, which the server enforces after decode. */
+  /** Bound of the last clip, which the server enforces after decode; absent after local noise, which goes beyond it. */
   readonly maxNorm?: number;
   readonly centralNoise?: CentralNoise;
   deliver(context: PlanContext): Promise<Delivery>;
@@ -44,7 +45,12 @@ export interface UpdatePipeline {
   receive(update: Float32Array, delivery: Delivery, context: StageContext, wantMask: boolean): Receipt;
 }
 
-/** @throws {InvalidArgumentError} if a stage other than the first chooses sub-models. */
+/**
+ * Joins stages to a pipeline.
+ *
+ * @throws {InvalidArgumentError} if a stage other than the first chooses sub-models, or if central noise is calibrated to
+ *   less than the bound that the server enforces, or to none.
+ */
 export function createPipeline(stages: readonly Stage[]): UpdatePipeline {
   stages.forEach((stage, i) => {
     if (stage.plan && i > 0)
@@ -55,6 +61,11 @@ export function createPipeline(stages: readonly Stage[]): UpdatePipeline {
         i + 1,
       );
   });
+  const maxNorm = stages.reduce<number | undefined>(
+    (bound, stage) => (stage.localNoise ? undefined : (stage.maxNorm ?? bound)),
+    undefined,
+  );
+  const centralNoise = centralNoiseOf(stages, maxNorm);
   const [first] = stages;
   const downloads = stages.filter((stage) => stage.download);
   const uploads = stages.filter((stage) => stage.upload);
@@ -62,32 +73,36 @@ export function createPipeline(stages: readonly Stage[]): UpdatePipeline {
 
   return {
     stages,
-    maxNorm: stages.reduce<number | undefined>((bound, stage) => stage.maxNorm ?? bound, undefined),
-    centralNoise: stages.find((stage) => stage.centralNoise)?.centralNoise,
+    maxNorm,
+    centralNoise,
     async deliver(context) {
       const plan = await first?.plan?.(context);
-      const cut = plan !== undefined && plan.kept.size > 0;
-      let params = context.global;
-      if (cut) {
-        params = new Float32Array(plan.spec.size);
-        extractSubModel(context.kernels, context.spec, plan.spec, plan.kept, context.global, params);
-      }
-      const sent = plan?.fullDownload ? context.global : params;
+      const subModelOf = (model: Float32Array): Float32Array => {
+        if (plan === undefined || plan.kept.size === 0) return model;
+        const params = new Float32Array(plan.spec.size);
+        extractSubModel(context.kernels, context.spec, plan.spec, plan.kept, model, params);
+        return params;
+      };
+      const cutByClient = plan?.fullDownload ?? false;
+      const sent = cutByClient ? context.global : subModelOf(context.global);
       let payload = dense(sent);
       let last = 'dense';
+      if (downloads.length > 0) payload = dense(sent.slice());
       for (const stage of downloads) {
         if (!stage.download) continue;
-        payload = stage.download.encode(
-          payload.kind === 'dense' ? dense(payload.values.slice()) : payload,
-          context,
-        );
-        last = stage.name;
+        const before = payload.bytes;
+        payload = stage.download.encode(payload, context);
+        if (payload.bytes !== before) last = stage.name;
       }
-      const { bytes } = payload;
+      const bytes = checkedBytes(payload, last);
       for (const stage of downloads.toReversed())
         if (stage.download) payload = stage.download.decode(payload, context);
-      if (downloads.length > 0 && payload.kind === 'dense' && !plan?.fullDownload) params = payload.values;
-      return { params, plan, wire: [{ name: last, direction: 'download', bytes }] };
+      const received = denseValues(payload, sent.length, 'the decoded model');
+      return {
+        params: cutByClient ? subModelOf(received) : received,
+        plan,
+        wire: [{ name: last, direction: 'download', bytes }],
+      };
     },
     receive(update, { plan }, context, wantMask) {
       const wire: WireBytes[] = [];
@@ -101,22 +116,58 @@ export function createPipeline(stages: readonly Stage[]): UpdatePipeline {
         payload = stage.upload.encode(payload, context);
         if (payload.bytes !== before) last = stage.name;
       }
-      wire.push({ name: last, direction: 'upload', bytes: payload.bytes });
+      wire.push({ name: last, direction: 'upload', bytes: checkedBytes(payload, last) });
       for (const stage of uploads.toReversed())
         if (stage.upload) payload = stage.upload.decode(payload, context);
-      if (payload.kind !== 'dense')
-        throw new InvalidArgumentError('pipeline', 'the decoded update', 'float32 values', payload.kind);
+      const values = denseValues(payload, (plan?.spec ?? context.spec).size, 'the decoded update');
       if (!plan || plan.kept.size === 0)
         return {
-          update: payload.values,
+          update: values,
           mask: wantMask ? new Uint8Array(context.spec.size).fill(1) : undefined,
           wire,
         };
       if (full.length !== context.spec.size) full = new Float32Array(context.spec.size);
       full.fill(0);
-      embedSubModel(context.kernels, context.spec, plan.spec, plan.kept, payload.values, full);
+      embedSubModel(context.kernels, context.spec, plan.spec, plan.kept, values, full);
       const mask = wantMask ? holderMask(context.kernels, context.spec, plan.spec, plan.kept) : undefined;
       return { update: full, mask, wire };
     },
   };
+}
+
+function centralNoiseOf(stages: readonly Stage[], maxNorm: number | undefined): CentralNoise | undefined {
+  const noises = stages.flatMap(({ centralNoise }) => centralNoise ?? []);
+  if (noises.length > 1)
+    throw new InvalidArgumentError('pipeline', 'central noise', 'in one stage at most', noises.length);
+  const [noise] = noises;
+  if (noise && !(maxNorm !== undefined && noise.maxNorm >= maxNorm))
+    throw new InvalidArgumentError(
+      'pipeline',
+      'maxNorm of the central noise',
+      maxNorm === undefined
+        ? 'the bound of a clip that stands before it'
+        : `at least ${maxNorm}, the bound of the last clip`,
+      noise.maxNorm,
+    );
+  return noise;
+}
+
+/** What a stage's decode left, which for a stage of the user's own can be anything. */
+function denseValues(payload: Payload, length: number, what: string): Float32Array {
+  if (payload.kind !== 'dense')
+    throw new InvalidArgumentError('pipeline', what, 'float32 values', payload.kind);
+  if (payload.values.length !== length)
+    throw new ShapeMismatchError(
+      `pipeline, ${what}`,
+      [length],
+      [payload.values.length],
+      'let every decode of a stage give back as many values as its encode got',
+    );
+  return payload.values;
+}
+
+function checkedBytes({ bytes }: Payload, stage: string): number {
+  if (!(Number.isSafeInteger(bytes) && bytes >= 0))
+    throw new InvalidArgumentError(stage, 'bytes of its payload', 'a number of bytes', bytes);
+  return bytes;
 }

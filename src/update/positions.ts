@@ -2,7 +2,7 @@
  * Positions of kept units on the wire: the smallest of four codes, ties to the first (spec: table of position codes).
  * Positions are over units, not over weights: that is where dropping whole neurons saves.
  */
-import { HeddleError } from '../errors.js';
+import { HeddleError, InvalidArgumentError } from '../errors.js';
 
 export const positionCodes = ['bitmap', 'list', 'gaps', 'runs'] as const;
 export type PositionCode = (typeof positionCodes)[number];
@@ -29,8 +29,11 @@ export class PositionsFormatError extends HeddleError {
  * `bitmap`: bit i of byte i >> 3, least significant first. `list`: u16 little endian each (u32 above 65,536 units).
  * `gaps`: LEB128 of gap - 1, the first gap from -1. `runs`: LEB128 lengths of alternating runs, kept first (may be 0).
  * @param kept - strictly ascending, below `units`.
+ * @throws {InvalidArgumentError} if it is not.
  */
 export function encodePositions(kept: Uint32Array, units: number): EncodedPositions {
+  if (!kept.every((position, i) => position < units && (i === 0 || position > kept[i - 1])))
+    throw new InvalidArgumentError('encodePositions', 'kept', `strictly ascending below ${units}`, kept);
   const candidates = positionCodes.map((code) => ({ code, bytes: encoders[code](kept, units) }));
   return candidates.reduce((best, next) => (next.bytes.length < best.bytes.length ? next : best));
 }
@@ -121,7 +124,8 @@ const decoders: Record<PositionCode, Decoder> = {
   runs(bytes, units) {
     const kept: number[] = [];
     let next = 0;
-    readVarints(bytes, 2 * units + 1).forEach((run, i) => {
+    readVarints(bytes, units + 1).forEach((run, i) => {
+      if (run === 0 && i > 0) throw new PositionsFormatError('an empty run after the first');
       if (next + run > units) throw new PositionsFormatError(`runs reach past ${units} units`);
       if (i % 2 === 0) for (let k = 0; k < run; k++) kept.push(next + k);
       next += run;
@@ -150,7 +154,8 @@ function readVarints(bytes: Uint8Array, most: number): number[] {
   let scale = 1;
   for (const byte of bytes) {
     value += (byte & 0x7f) * scale;
-    if (value > 0xffffffff) throw new PositionsFormatError('a number above 2^32 - 1');
+    if (scale > 2 ** 28 || value > 0xffffffff) throw new PositionsFormatError('a number above 2^32 - 1');
+    if (byte === 0 && scale > 1) throw new PositionsFormatError('a number with leading zeros');
     if (byte & 0x80) scale *= 128;
     else {
       values.push(value);

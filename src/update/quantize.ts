@@ -16,9 +16,15 @@ export interface QuantizeOptions {
  * Quantizes the upload. Decoding gives float32 back.
  *
  * Wire sizes: int8 n + 4 * ceil(n / block) bytes, f16 and bf16 2n bytes.
- * @throws {UpdateRejectedError} on an update that is not finite.
+ * @throws {InvalidArgumentError} for an unknown format or rounding, or a block outside 16 to 65,536.
+ * @throws {UpdateRejectedError} on an update that is not finite, or holds a value that the format does not reach
+ *   (f16: above 65,504).
  */
 export function quantize({ format, block = 256, rounding = 'nearest' }: QuantizeOptions): Stage {
+  if (!['int8', 'f16', 'bf16'].includes(format))
+    throw new InvalidArgumentError('quantize', 'format', 'int8, f16 or bf16', format);
+  if (rounding !== 'nearest' && rounding !== 'stochastic')
+    throw new InvalidArgumentError('quantize', 'rounding', 'nearest or stochastic', rounding);
   if (!(Number.isInteger(block) && block >= 16 && block <= 65_536))
     throw new InvalidArgumentError('quantize', 'block', 'an integer from 16 to 65536', block);
   const stochastic = rounding === 'stochastic';
@@ -58,6 +64,9 @@ function int8(block: number, stochastic: boolean): NonNullable<Stage['upload']> 
   };
 }
 
+/** Greatest finite value of a format; a larger one would arrive as infinity. */
+const kLargest = { f16: 65_504, bf16: (2 - 2 ** -7) * 2 ** 127 } as const;
+
 function half(format: 'f16' | 'bf16', stochastic: boolean): NonNullable<Stage['upload']> {
   return {
     encode(payload, context) {
@@ -65,6 +74,9 @@ function half(format: 'f16' | 'bf16', stochastic: boolean): NonNullable<Stage['u
       const { kernels } = context;
       if (kernels.allFiniteF32(values) === 0)
         throw new UpdateRejectedError(String(context.client), 'not-finite', Number.NaN);
+      const largest = kernels.maxAbsF32(values);
+      if (largest > kLargest[format])
+        throw new UpdateRejectedError(String(context.client), 'above-bound', largest, kLargest[format]);
       const codes = new Uint16Array(values.length);
       if (stochastic) {
         const stream = streamOf(context);

@@ -70,6 +70,14 @@ export interface CentralNoise {
   readonly source: 'simulation' | 'secure';
 }
 
+/** Noise that a client adds to its own update: from there on the clip bound says nothing about the update's norm. */
+export interface LocalNoise {
+  readonly noiseMultiplier: number;
+  /** Clip bound of the update before the noise, in the units of the weights. */
+  readonly maxNorm: number;
+  readonly source: 'simulation' | 'secure';
+}
+
 /**
  * One stage of `update.pipeline`. Nothing needs subclassing: a plain object with the parts it wants.
  * `encode` runs on the client in pipeline order, `decode` on the server in reverse.
@@ -78,12 +86,17 @@ export interface Stage {
   readonly name: string;
   /** Chooses a sub-model before training. Only the first stage of a pipeline may. */
   plan?(context: PlanContext): Promise<SubModelPlan | undefined>;
-  /** What happens to the model on its way to the client. */
+  /**
+   * What happens to the model on its way to the client: the sub-model where the client's positions are known, else the full
+   * model, out of which the client then cuts its sub-model. Scores that choose a sub-model are taken at the model before it.
+   */
   readonly download?: Codec;
   /** What happens to the update on its way back. */
   readonly upload?: Codec;
   /** A bound that the stage has put on the update's L2 norm; the server clips to it after decode. */
   readonly maxNorm?: number;
+  /** Noise that `upload` adds on the client; the server does not clip an update that was noised after its last clip. */
+  readonly localNoise?: LocalNoise;
   /** Noise on the aggregate. */
   readonly centralNoise?: CentralNoise;
 }

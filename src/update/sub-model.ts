@@ -6,23 +6,31 @@ import type { ParamAxis, ParamEntry, ParamSpec } from '../tensor/param-spec.js';
 export type KeptUnits = ReadonlyMap<string, Uint32Array>;
 
 /**
- * Unit groups that may lose units: hidden layers, whose units are rows of one tensor and columns of another, with at least
- * `minUnits` of them. Inputs and outputs of the model are never cut.
+ * Unit groups that may lose units: hidden layers, whose units are rows of one weight and columns of another, with at least
+ * `minUnits` of them. Inputs and outputs of the model are never cut, nor is the width of an embedding, nor a group that
+ * lies on the third or a later axis of a tensor.
  */
 export function croppableGroups(spec: ParamSpec, minUnits = 4): string[] {
   const produced = new Set<string>();
   const consumed = new Set<string>();
-  for (const { axes } of spec.entries)
+  const fixed = new Set<string>();
+  for (const { axes, kind } of spec.entries)
     axes.forEach(({ group }, axis) => {
-      if (group !== undefined) (axis === 0 ? produced : consumed).add(group);
+      if (group === undefined) return;
+      if (kind === 'embedding' || axis > 1) fixed.add(group);
+      // A vector (bias, norm scale) belongs to the units of a group and makes none: a normalised input stays an input.
+      if (axis > 0) consumed.add(group);
+      else if (axes.length > 1) produced.add(group);
     });
   return Object.keys(spec.groups).filter(
-    (group) => produced.has(group) && consumed.has(group) && spec.groups[group] >= minUnits,
+    (group) =>
+      produced.has(group) && consumed.has(group) && !fixed.has(group) && spec.groups[group] >= minUnits,
   );
 }
 
-/** Layout of the sub-model that keeps these units. */
+/** Layout of the sub-model that keeps these units; the full layout itself where nothing is cut. */
 export function subModelSpec(spec: ParamSpec, kept: KeptUnits): ParamSpec {
+  if (kept.size === 0) return spec;
   return spec.atWidths(Object.fromEntries([...kept].map(([group, units]) => [group, units.length])));
 }
 
@@ -45,17 +53,28 @@ function identity(n: number): Uint32Array {
   return known;
 }
 
-/** Kept units of an axis as positions along it, each unit standing for `axis.inner` consecutive ones kept together. */
+/** Kept units of an axis, each of which stands for `axis.inner` consecutive positions that stay together. */
 function unitsOf(axis: ParamAxis | undefined, kept: KeptUnits): { index: Uint32Array; total: number } {
   if (axis === undefined) return { index: identity(1), total: 1 };
   const units = axis.group === undefined ? undefined : kept.get(axis.group);
   return { index: units ?? identity(axis.units), total: axis.units };
 }
 
+/** The same as single positions: rows are moved one by one. */
+function rowsOf(axis: ParamAxis | undefined, kept: KeptUnits): { index: Uint32Array; total: number } {
+  const { index, total } = unitsOf(axis, kept);
+  const inner = axis?.inner ?? 1;
+  if (inner === 1) return { index, total };
+  const rows = Uint32Array.from({ length: index.length * inner }, (_, i) => {
+    return index[Math.floor(i / inner)] * inner + (i % inner);
+  });
+  return { index: rows, total: total * inner };
+}
+
 function blocksOf(entry: ParamEntry, kept: KeptUnits): Blocks | undefined {
   const [first, second, ...rest] = entry.axes;
   const cut = (axis: ParamAxis): boolean => axis.group !== undefined && kept.has(axis.group);
-  if (rest.some(cut) || (first !== undefined && first.inner !== 1 && cut(first)))
+  if (rest.some(cut))
     throw new InvalidArgumentError(
       'sub-model',
       `tensor '${entry.name}'`,
@@ -63,7 +82,7 @@ function blocksOf(entry: ParamEntry, kept: KeptUnits): Blocks | undefined {
       entry.shape.join(' x '),
     );
   if (!entry.axes.some(cut)) return undefined;
-  const rows = unitsOf(first, kept);
+  const rows = rowsOf(first, kept);
   const columns = unitsOf(second, kept);
   const inner = rest.reduce((product, axis) => product * axis.units * axis.inner, second?.inner ?? 1);
   return {
@@ -75,7 +94,12 @@ function blocksOf(entry: ParamEntry, kept: KeptUnits): Blocks | undefined {
   };
 }
 
-/** Copies the kept units of `full` (layout `spec`) into `sub` (layout `subSpec`). */
+/**
+ * Copies the kept units of `full` (layout `spec`) into `sub` (layout `subSpec`).
+ *
+ * A dense layer behind a flattened image loses whole channels: unit c owns `inner` consecutive columns.
+ * @throws {InvalidArgumentError} for a group on a third or later axis.
+ */
 export function extractSubModel(
   kernels: Kernels,
   spec: ParamSpec,
@@ -139,5 +163,5 @@ export function holderMask(
   const ones = new Float32Array(subSpec.size).fill(1);
   const full = new Float32Array(spec.size);
   embedSubModel(kernels, spec, subSpec, kept, ones, full);
-  return Uint8Array.from(full);
+  return new Uint8Array(full);
 }

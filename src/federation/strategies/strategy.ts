@@ -1,5 +1,4 @@
 /** A federated algorithm as a small record; the engine runs the rest. */
-
 import type { Reducer } from '../../combine/reducers.js';
 import { InvalidArgumentError } from '../../errors.js';
 import type { Kernels } from '../../kernels/kernels.js';
@@ -71,17 +70,25 @@ export function defineStrategy(strategy: Strategy): Strategy {
   if (typeof name !== 'string' || name === '') throw new InvalidArgumentError(where, 'name', 'a name', name);
   if (select !== undefined && typeof select !== 'function')
     throw new InvalidArgumentError(where, 'select', 'a function', select);
-  if (client?.proximal !== undefined && !(client.proximal >= 0))
-    throw new InvalidArgumentError(where, 'client.proximal', 'a number of at least 0', client.proximal);
+  if (client?.proximal !== undefined && !(client.proximal >= 0 && Number.isFinite(client.proximal)))
+    throw new InvalidArgumentError(
+      where,
+      'client.proximal',
+      'a finite number of at least 0',
+      client.proximal,
+    );
   if (typeof aggregate === 'function') return Object.freeze({ ...strategy });
-  if (!Array.isArray(aggregate?.transforms))
+  if (
+    !Array.isArray(aggregate?.transforms) ||
+    !aggregate.transforms.every((each: Partial<Transform> | undefined) => typeof each?.apply === 'function')
+  )
     throw new InvalidArgumentError(
       where,
       'aggregate.transforms',
-      'a list (may be empty)',
+      'a list of transforms with apply (may be empty)',
       aggregate?.transforms,
     );
-  if (typeof aggregate.reduce?.name !== 'string')
+  if (!isReducer(aggregate.reduce))
     throw new InvalidArgumentError(
       where,
       'aggregate.reduce',
@@ -96,4 +103,10 @@ export function defineStrategy(strategy: Strategy): Strategy {
       aggregate.serverOptimizer,
     );
   return Object.freeze({ ...strategy });
+}
+
+function isReducer(reduce: Partial<Reducer> | undefined): boolean {
+  if (typeof reduce?.name !== 'string') return false;
+  if (reduce.kind === 'streaming') return typeof reduce.create === 'function';
+  return reduce.kind === 'gathering' && typeof reduce.reduce === 'function';
 }
