@@ -61,7 +61,7 @@ export interface Aggregator {
    * Coordinates of the last `finish` that enough clients held, 1 where so, with denominator `holders`; else absent. Valid
    * until the next `finish`.
    */
-  readonly held: Uint8Array | undefined;
+  readonly held?: Uint8Array;
   /**
    * Adds one update; its memory is free again on return.
    *

@@ -7,6 +7,7 @@ import { HeddleError, InvalidArgumentError } from '../errors.js';
 import { createSecureNoise, createSimRng } from '../privacy/noise.js';
 import { WorkerCrashError } from '../train/errors.js';
 import type { TrainResult } from '../train/trainer.js';
+import { centralNoiseStddev } from '../update/gaussian-noise.js';
 import type { Delivery, Receipt } from '../update/pipeline.js';
 import type { PlanContext } from '../update/stage.js';
 import type { ClientStateStore } from './client-state.js';
@@ -282,9 +283,7 @@ function serverStep(
 ): void {
   const noise = pipeline.centralNoise;
   if (noise) {
-    // The sum over the simulated cohort m gets standard deviation z C m / C_n, so that its mean has z C / C_n: the
-    // signal-to-noise ratio of the large cohort.
-    const noiseStddev = (noise.noiseMultiplier * noise.maxNorm) / (noise.noiseCohortSize ?? cohortSize);
+    const noiseStddev = centralNoiseStddev(noise, cohortSize);
     stats.noiseStddev = noiseStddev;
     if (noise.source === 'secure') createSecureNoise().addNormal(delta, noiseStddev);
     else
@@ -296,7 +295,13 @@ function serverStep(
   }
   stats.serverUpdateNorm = Math.sqrt(kernels.sumSquaresF32(delta));
   if (typeof strategy.aggregate !== 'function')
-    strategy.aggregate.serverOptimizer.step(kernels, params, delta, state.serverState);
+    strategy.aggregate.serverOptimizer.step(
+      kernels,
+      params,
+      delta,
+      state.serverState,
+      state.aggregator?.held,
+    );
 }
 
 async function customAggregate(

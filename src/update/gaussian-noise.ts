@@ -61,23 +61,20 @@ export function gaussianNoise(options: GaussianNoiseOptions): Stage {
 }
 
 /**
- * Standard deviation of the central noise on every coordinate of the weighted sum of clipped updates:
- * noiseMultiplier * maxNorm * maxWeight, times cohort / noiseCohortSize where a larger cohort's noise is simulated. Dividing the
- * sum by `cohort` then gives the mean the signal-to-noise ratio of the large cohort.
+ * Standard deviation of the central noise on every coordinate of the mean of clipped updates over the expected cohort m, each
+ * client weighing at most 1 / m: noiseMultiplier * maxNorm / m. With a noise cohort C it is noiseMultiplier * maxNorm / C, which
+ * is noiseMultiplier * maxNorm * m / C on the sum: the mean then has the signal-to-noise ratio of the large cohort.
  *
- * @param options.cohort - expected clients of the simulated round, > 0.
- * @param options.maxWeight - largest weight that a client may have in the sum. Default: 1.
- * @throws {InvalidArgumentError} for a cohort or weight that is not finite and above 0.
+ * @param cohortSize - expected clients of the simulated round, > 0.
+ * @throws {InvalidArgumentError} for a cohort size that is not finite and above 0.
  * @see Granqvist et al. 2024 (pfl-research), noise cohort size.
  */
 export function centralNoiseStddev(
   { noiseMultiplier, maxNorm, noiseCohortSize }: CentralNoise,
-  { cohort, maxWeight = 1 }: { cohort: number; maxWeight?: number },
+  cohortSize: number,
 ): number {
-  checkPositive('cohort', cohort);
-  checkPositive('maxWeight', maxWeight);
-  const scale = noiseCohortSize === undefined ? 1 : cohort / noiseCohortSize;
-  return noiseMultiplier * maxNorm * maxWeight * scale;
+  checkPositive('cohortSize', cohortSize);
+  return (noiseMultiplier * maxNorm) / (noiseCohortSize ?? cohortSize);
 }
 
 function checkPositive(argument: string, value: number): void {
