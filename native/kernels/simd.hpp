@@ -16,6 +16,7 @@
 #define HEDDLE_NO_CARRIED_DEPENDENCY _Pragma("GCC ivdep")
 #endif
 #define HEDDLE_INLINE [[gnu::always_inline]] inline
+#define HEDDLE_LAMBDA_INLINE __attribute__((always_inline))
 
 namespace heddle::HEDDLE_ISA {
 namespace {

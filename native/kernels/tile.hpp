@@ -82,37 +82,50 @@ void bufferTile(const TileInput& in, float* buffer, bool starts) {
     for (int v = 0; v < kVectors; ++v) store(buffer + r * kPitch + v * kWidth, acc[r][v]);
 }
 
+// Stores the accumulators; `old(c, x)` adds what was there.
+template <int kRows, int kVectors, class AddOld>
+HEDDLE_INLINE void storeAll(const Vec (&acc)[kRows][kVectors], float* c, std::size_t step, std::size_t lastLanes,
+                            AddOld addOld) {
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r, c += step) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors - 1; ++v) store(c + v * kWidth, addOld(load(c + v * kWidth), acc[r][v]));
+    float* last = c + (kVectors - 1) * kWidth;
+    if (lastLanes == kWidth)
+      store(last, addOld(load(last), acc[r][kVectors - 1]));
+    else
+      storePart(last, addOld(loadPart(last, lastLanes), acc[r][kVectors - 1]), lastLanes);
+  }
+}
+
 // Whole chains, finished in registers and stored to c.
 template <int kRows, int kVectors>
 void storeTile(const TileInput& in, const TileStore& out) {
   Vec acc[kRows][kVectors] = {};
   runChains(acc, in);
-  if (out.alpha != 1)
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r)
+  const TileStore to = out;  // a copy, which the stores to c cannot change
+  const auto change = [&](auto step) HEDDLE_LAMBDA_INLINE {
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) acc[r][v] = acc[r][v] * out.alpha;
-#pragma GCC unroll 4
-  for (int v = 0; v < kVectors; ++v) {
-    const std::size_t lanes = v == kVectors - 1 ? out.lastLanes : kWidth;
-    const Vec bias = out.bias == nullptr ? Vec{} : loadPart(out.bias + v * kWidth, lanes);
+    for (int v = 0; v < kVectors; ++v)
 #pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-      Vec x = acc[r][v];
-      if (out.bias != nullptr) x = x + bias;
-      if (out.relu) x = reluOf(x);
-      float* c = out.c + r * out.cStep + v * kWidth;
-      if (out.beta != 0) x = x + (lanes == kWidth ? load(c) : loadPart(c, lanes)) * out.beta;
-      if (lanes == kWidth)
-        store(c, x);
-      else
-        storePart(c, x, lanes);
-    }
+      for (int r = 0; r < kRows; ++r) acc[r][v] = step(acc[r][v], v);
+  };
+  if (to.alpha != 1) change([&](Vec x, int) { return x * to.alpha; });
+  if (to.bias != nullptr) {
+    Vec bias[kVectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v)
+      bias[v] = loadPart(to.bias + v * kWidth, v == kVectors - 1 ? to.lastLanes : kWidth);
+    change([&](Vec x, int v) { return x + bias[v]; });
   }
+  if (to.relu) change([](Vec x, int) { return reluOf(x); });
+  if (to.beta == 0)
+    storeAll(acc, to.c, to.cStep, to.lastLanes, [](Vec, Vec x) { return x; });
+  else if (to.beta == 1)
+    storeAll(acc, to.c, to.cStep, to.lastLanes, [](Vec old, Vec x) { return x + old; });
+  else
+    storeAll(acc, to.c, to.cStep, to.lastLanes, [&](Vec old, Vec x) { return x + old * to.beta; });
 }
-
-using BufferTile = void (*)(const TileInput&, float*, bool);
-using StoreTile = void (*)(const TileInput&, const TileStore&);
 
 // Calls `visit` with the tile of this size: the sizes are few and known, the shapes of a call are not.
 template <int kVectors, int kRows, class Visit>
