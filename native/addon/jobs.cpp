@@ -92,10 +92,8 @@ class AddonPool {
       } catch (const std::exception& error) {
         job->promise.Reject(coded(env, "ERR_INTERNAL", error.what()).Value());
       }
-    } else if (job->finished) {
-      job->promise.Resolve(env.Undefined());
     } else {
-      job->promise.Reject(coded(env, "ERR_ABORTED", "the job was cancelled").Value());
+      job->promise.Resolve(Napi::Boolean::New(env, job->finished));
     }
   }
 
@@ -218,7 +216,7 @@ JobInput readJob(const Napi::CallbackInfo& info, const JobProgram& program, Pend
   return input;
 }
 
-/// runJob(pool, program, spaces, index, {epochs, steps?, key0?, key1?, scalars}) -> { promise, cancel() }
+/// runJob(pool, program, spaces, index, {epochs, steps?, key0?, key1?, scalars}) -> { promise: whether it ran to its end, cancel() }
 Napi::Value runJob(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const PoolHandle pool = handle<PoolHandle>(info, 0, kPoolTag, "pool");

@@ -28,10 +28,6 @@ void checkInput(const JobProgram& program, const JobInput& input) {
       refuse("space " + std::to_string(i) + " needs " + std::to_string(space.length) + " elements, the job binds " +
              std::to_string(input.spaces[i].length));
   }
-  const std::size_t rest = input.indexLength % program.batchSize;
-  if (program.tailSize != 0 && rest != 0 && rest != program.tailSize)
-    refuse("the last batch has " + std::to_string(rest) + " examples, the program's tail is for " +
-           std::to_string(program.tailSize));
 }
 
 void advance(const JobProgram& program, Run& run) {
@@ -93,7 +89,8 @@ bool Plan::run(const JobInput& input, JobMemory& memory, const std::atomic<bool>
   auto* permutation = reinterpret_cast<std::uint32_t*>(base + memoryBytes_ + orderBytes);
 
   const std::size_t full = input.indexLength / program.batchSize;
-  const bool hasTail = program.tailSize != 0 && input.indexLength % program.batchSize != 0;
+  // A last batch of any other size is left out.
+  const bool hasTail = program.tailSize != 0 && input.indexLength % program.batchSize == program.tailSize;
   const std::uint64_t batches = std::min<std::uint64_t>(input.maxSteps, (full + hasTail) * std::uint64_t{input.epochs});
   Run run{*level_.kernels, {}, {}, input.scalars, base, base + scratchOffset_};
   for (std::size_t i = 0; i < program.spaces.size(); ++i) {

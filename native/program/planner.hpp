@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "conv_steps.hpp"
 #include "fast_levels.hpp"
 #include "job.hpp"
 #include "panel_layout.hpp"
@@ -28,13 +29,28 @@ class Planner {
   std::size_t scratchBytes() const { return scratchBytes_; }
 
  private:
+  /// A delta that exists as lists at this point of the tape.
+  struct Listed {
+    Operand delta;
+    ConvShape shape;
+    ListMemory memory;
+  };
+
   std::size_t reserve(std::size_t bytes);
   void layOutPanels();
+  Steps planBatch(const std::vector<TapeOp>& tape);
   std::unique_ptr<Step> planOp(const TapeOp& op);
+  std::unique_ptr<Step> planDense(const TapeOp& op);
+  const Listed* listed(const Operand& delta) const;
+  const Listed& makeLists(const Operand& delta, const ConvShape& shape, std::size_t capacity);
+  /// Plans the lists that stand for the ops from `at` on, if there are any. Returns how many ops they stand for.
+  std::size_t planPooledLists(const std::vector<TapeOp>& tape, std::size_t at, Steps& steps);
+  std::unique_ptr<Step> planFromLists(const TapeOp& op, Steps& steps);
 
   const JobProgram& program_;
   const FastKernels* fast_;
   std::optional<PanelLayout> panels_;
+  std::vector<Listed> listed_;
   std::size_t memoryBytes_;
   std::size_t scratchBytes_ = 0;
   Steps prologue_;

@@ -19,6 +19,48 @@ struct DenseShape {
   std::size_t panelFloats() const { return panelCount(outputs) * kPanel * inputs; }
 };
 
+/// A convolution, as the scalars of conv2dF32 give it.
+struct ConvShape {
+  std::size_t batch;
+  std::size_t inChannels;
+  std::size_t height;
+  std::size_t width;
+  std::size_t outChannels;
+  std::size_t kernelHeight;
+  std::size_t kernelWidth;
+  std::size_t stride;
+  std::size_t padding;
+  std::size_t outHeight;
+  std::size_t outWidth;
+
+  std::size_t paddedHeight() const { return height + 2 * padding; }
+  std::size_t paddedWidth() const { return width + 2 * padding; }
+  std::size_t outPixels() const { return outHeight * outWidth; }
+};
+
+/// A gradient [batch, outChannels, outHeight, outWidth] as lists of its elements that are not 0: for each (image, channel) in
+/// order, those at `start[image * outChannels + channel]` to the next start, by position in the image.
+struct DeltaLists {
+  std::uint32_t* start;
+  std::uint32_t* position;
+  float* value;
+};
+
+/// Entries that writers may touch behind the last one.
+constexpr std::size_t kListSlack = 32;
+
+/// Which elements of a pooled gradient are listed, and where: that of pooled output i stands at `places[i]` of the
+/// convolution's output, and counts only where `y` there is above 0 (y null: always).
+struct PooledDelta {
+  const float* dy;
+  const std::uint32_t* places;
+  const float* y;
+  std::size_t pooledHeight;
+  std::size_t pooledWidth;
+  /// Size and stride of the windows, which do not overlap.
+  std::size_t window;
+};
+
 struct FastKernels {
   void (*packPanels)(float* panels, const float* weights, std::size_t outputs, std::size_t inputs);
   void (*unpackPanels)(float* weights, const float* panels, std::size_t outputs, std::size_t inputs);
@@ -34,6 +76,22 @@ struct FastKernels {
   /// w = alpha * delta^T x + beta * w. `skipDead`: leave the weights of inputs that are 0 in all rows alone.
   void (*denseUpdate)(float* panels, const float* delta, const float* x, const DenseShape& shape, float alpha, float beta,
                       bool skipDead, std::byte* scratch);
+
+  /// Bytes of scratch that each of the convolutions below needs.
+  std::size_t (*convScratch)(const ConvShape& shape);
+  /// As conv2dF32, with activation 0 or 1 (relu).
+  void (*convForward)(float* y, const float* x, const float* w, const float* bias, const ConvShape& shape, bool relu,
+                      std::byte* scratch);
+  void (*listDelta)(const DeltaLists& lists, const float* dy, const ConvShape& shape);
+  void (*listPooledDelta)(const DeltaLists& lists, const PooledDelta& pooled, const ConvShape& shape);
+  void (*convDataGrad)(float* dx, const DeltaLists& lists, const float* w, const ConvShape& shape, std::byte* scratch);
+  /// As conv2dWeightGradF32, or with `rows` as conv2dWeightGradRowsF32 (alpha is 1 then).
+  void (*convWeightGrad)(float* dw, const float* x, const DeltaLists& lists, const ConvShape& shape, float alpha, float beta,
+                         bool rows, std::byte* scratch);
+  /// As sumChannelsF32 of what the lists stand for.
+  void (*sumLists)(float* db, const DeltaLists& lists, const ConvShape& shape, float alpha, float beta);
+  /// As sumSpatialRowsF32.
+  void (*sumListRows)(float* out, const DeltaLists& lists, const ConvShape& shape, float beta);
 };
 
 }  // namespace heddle

@@ -1,8 +1,12 @@
+#include "conv.hpp"
 #include "dense.hpp"
 
 namespace heddle::HEDDLE_ISA {
 
 extern const FastKernels kFastKernels;
-const FastKernels kFastKernels = {packPanels, unpackPanels, denseScratch, denseForward, denseDataGrad, denseUpdate};
+const FastKernels kFastKernels = {
+    packPanels, unpackPanels, denseScratch, denseForward, denseDataGrad,  denseUpdate, convScratch,
+    convForward, listDelta,   listPooledDelta, convDataGrad, convWeightGrad, sumLists,    sumListRows,
+};
 
 }  // namespace heddle::HEDDLE_ISA

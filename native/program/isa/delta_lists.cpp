@@ -1,0 +1,117 @@
+// Gradients as lists of what is not 0. Behind a 2 x 2 max pool and a rectifier about one element in seven is left.
+#include "conv.hpp"
+
+namespace heddle::HEDDLE_ISA {
+namespace {
+
+struct Writer {
+  std::uint32_t* position;
+  float* value;
+  std::size_t count = 0;
+
+  void add(bool keep, std::size_t at, float v) {
+    position[count] = static_cast<std::uint32_t>(at);
+    value[count] = v;
+    count += keep;
+  }
+
+#if defined(__AVX512F__)
+  void add(__mmask16 keep, __m512i at, __m512 v) {
+    _mm512_storeu_si512(position + count, _mm512_maskz_compress_epi32(keep, at));
+    _mm512_storeu_ps(value + count, _mm512_maskz_compress_ps(keep, v));
+    count += static_cast<std::size_t>(__builtin_popcount(keep));
+  }
+#endif
+};
+
+#if defined(__AVX512F__)
+inline __m512i countUp() { return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
+inline __mmask16 firstLanes(std::size_t n) { return static_cast<__mmask16>(n >= 16 ? 0xffffu : (1u << n) - 1); }
+#endif
+
+/// One row of windows, the elements of image row `y` only.
+void addPooledRow(Writer& out, const PooledDelta& p, std::size_t first, std::size_t plane, std::size_t rowStart,
+                  std::size_t rowEnd) {
+#if defined(__AVX512F__)
+  const __m512i base = _mm512_set1_epi32(static_cast<int>(plane));
+  for (std::size_t ox = 0; ox < p.pooledWidth; ox += 16) {
+    const __mmask16 lanes = firstLanes(p.pooledWidth - ox);
+    const __m512 dy = _mm512_maskz_loadu_ps(lanes, p.dy + first + ox);
+    const __m512i place = _mm512_maskz_loadu_epi32(lanes, p.places + first + ox);
+    const __m512i at = _mm512_sub_epi32(place, base);
+    __mmask16 keep = _mm512_mask_cmp_ps_mask(lanes, dy, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+    keep = _mm512_mask_cmp_epu32_mask(keep, at, _mm512_set1_epi32(static_cast<int>(rowStart)), _MM_CMPINT_NLT);
+    keep = _mm512_mask_cmp_epu32_mask(keep, at, _mm512_set1_epi32(static_cast<int>(rowEnd)), _MM_CMPINT_LT);
+    if (p.y != nullptr) {
+      const __m512 y = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), keep, place, p.y, 4);
+      keep = _mm512_mask_cmp_ps_mask(keep, y, _mm512_setzero_ps(), _CMP_GT_OQ);
+    }
+    out.add(keep, at, dy);
+  }
+#else
+  for (std::size_t ox = 0; ox < p.pooledWidth; ++ox) {
+    const float dy = p.dy[first + ox];
+    const std::size_t place = p.places[first + ox];
+    const std::size_t at = place - plane;
+    const bool listed = !(dy == 0) & (at >= rowStart) & (at < rowEnd);
+    out.add(listed && (p.y == nullptr || p.y[place] > 0), at, dy);
+  }
+#endif
+}
+
+}  // namespace
+
+void listDelta(const DeltaLists& lists, const float* dy, const ConvShape& s) {
+  Writer out{lists.position, lists.value};
+  const std::size_t pixels = s.outPixels();
+  for (std::size_t plane = 0; plane < s.batch * s.outChannels; ++plane) {
+    lists.start[plane] = static_cast<std::uint32_t>(out.count);
+    const float* from = dy + plane * pixels;
+#if defined(__AVX512F__)
+    for (std::size_t i = 0; i < pixels; i += 16) {
+      const __mmask16 lanes = firstLanes(pixels - i);
+      const __m512 v = _mm512_maskz_loadu_ps(lanes, from + i);
+      const __mmask16 keep = _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+      out.add(keep, _mm512_add_epi32(countUp(), _mm512_set1_epi32(static_cast<int>(i))), v);
+    }
+#else
+    for (std::size_t i = 0; i < pixels; ++i) out.add(!(from[i] == 0), i, from[i]);
+#endif
+  }
+  lists.start[s.batch * s.outChannels] = static_cast<std::uint32_t>(out.count);
+}
+
+void listPooledDelta(const DeltaLists& lists, const PooledDelta& p, const ConvShape& s) {
+  Writer out{lists.position, lists.value};
+  const std::size_t pixels = s.outPixels();
+  for (std::size_t plane = 0; plane < s.batch * s.outChannels; ++plane) {
+    lists.start[plane] = static_cast<std::uint32_t>(out.count);
+    for (std::size_t oy = 0; oy < p.pooledHeight; ++oy)
+      for (std::size_t row = oy * p.window; row < (oy + 1) * p.window; ++row)
+        addPooledRow(out, p, (plane * p.pooledHeight + oy) * p.pooledWidth, plane * pixels, row * s.outWidth,
+                     (row + 1) * s.outWidth);
+  }
+  lists.start[s.batch * s.outChannels] = static_cast<std::uint32_t>(out.count);
+}
+
+void sumLists(float* db, const DeltaLists& lists, const ConvShape& s, float alpha, float beta) {
+  for (std::size_t co = 0; co < s.outChannels; ++co) {
+    float acc = 0;
+    for (std::size_t n = 0; n < s.batch; ++n) {
+      const std::uint32_t* range = lists.start + n * s.outChannels + co;
+      for (std::size_t i = range[0]; i < range[1]; ++i) acc += lists.value[i];
+    }
+    const float v = alpha == 1 ? acc : alpha * acc;
+    db[co] = beta == 0 ? v : v + beta * db[co];
+  }
+}
+
+void sumListRows(float* out, const DeltaLists& lists, const ConvShape& s, float beta) {
+  for (std::size_t plane = 0; plane < s.batch * s.outChannels; ++plane) {
+    float acc = 0;
+    for (std::size_t i = lists.start[plane]; i < lists.start[plane + 1]; ++i) acc += lists.value[i];
+    out[plane] = beta == 0 ? acc : acc + beta * out[plane];
+  }
+}
+
+}  // namespace heddle::HEDDLE_ISA
