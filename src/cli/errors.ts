@@ -35,3 +35,15 @@ export class KernelCheckError extends HeddleError {
     );
   }
 }
+
+/** The run took longer than `--timeout` allows; what it reached was kept. */
+export class TimeoutError extends HeddleError {
+  constructor(seconds: number, rounds: number, runDir: string | undefined, cause: unknown) {
+    super(
+      'ERR_TIMEOUT',
+      `the run was ended after ${rounds} rounds because ${seconds} s had passed`,
+      runDir ? `model and summary are in ${runDir}` : 'raise --timeout, or ask for fewer rounds',
+      { cause },
+    );
+  }
+}

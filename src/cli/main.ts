@@ -8,9 +8,15 @@ import { doctorCommand } from './doctor.js';
 import { UsageError } from './errors.js';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.js';
 import { printError } from './output.js';
+import { simulateCommand } from './simulate.js';
 import type { Verb } from './verb.js';
 
-const VERBS: readonly ((run: Verb) => Command)[] = [benchCommand, doctorCommand, buildNativeCommand];
+const VERBS: readonly ((run: Verb) => Command)[] = [
+  simulateCommand,
+  benchCommand,
+  doctorCommand,
+  buildNativeCommand,
+];
 
 /**
  * Runs one command line.

@@ -19,7 +19,7 @@ export function differenceFromReference(
 ): string | undefined {
   const spec: KernelSpec = specs[name];
   const reference = createReference(spec.equality === 'profile' ? kernels.profile : 'plain');
-  const expected = makeOperands(spec, values, { seed, specials: false, offset: 0 });
+  const expected = makeOperands(spec, values, { seed, specials: 'none', offset: 0 });
   const received = copyArgs(expected);
   const wanted = callKernel(reference, name, expected);
   const result = callKernel(kernels, name, received);

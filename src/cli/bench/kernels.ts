@@ -174,7 +174,7 @@ function prepare(
     buffers.push(buffer);
     return buffer;
   };
-  const made = makeOperands(spec, values, { seed: 7, specials: false, offset: 0, period: VALUE_PERIOD });
+  const made = makeOperands(spec, values, { seed: 7, specials: 'none', offset: 0, period: VALUE_PERIOD });
   const placed = spec.args.map((arg, i) => {
     const value = made[i];
     if (arg.kind === 'scalar') return value as number;
