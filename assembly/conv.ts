@@ -1,12 +1,12 @@
 // Convolutions on NCHW images as products of packed pixels (broadcast) and packed weights (in lanes); see docs/kernels.md
 // for the order of the chains. Offsets in bytes, sizes in elements.
-import { finishRows, kPitch, kScratchBytes, scratch, storeTurned, stripVectors, tileRows } from './tile';
+import { finishRows, kPitch, kScratchBytes, scratch, storeTurned, tileRows } from './tile';
 
 // Longest piece of a chain that is packed at once, and pixels side by side in a tile.
 const kMaxChain: usize = 1024;
 const kMaxPixels: usize = 16;
 const pixels = memory.data(65536, 16);
-const buffer = memory.data(768, 16);
+const buffer = memory.data(512, 16);
 
 // The shape of the call that runs; globals, because a kernel has no other place to keep them.
 let batch: usize;
@@ -90,7 +90,7 @@ function pixelTile(
   const plane = (outHeight * outWidth) << 2;
   let weights = scratch;
   while (vectorsLeft > 0) {
-    const vectors = stripVectors(vectorsLeft);
+    const vectors = min<usize>(vectorsLeft, 2);
     const lanes = min(laneChannels - lane, vectors << 2);
     const at = to + lane * plane;
     memory.fill(buffer, 0, rows * kPitch);
@@ -118,7 +118,7 @@ function correlate(out: usize, source: usize, w: usize, bias: usize, activation:
       const group = min(vectors - first, fits);
       let panel = scratch;
       for (let v: usize = 0; v < group; ) {
-        const strip = stripVectors(group - v);
+        const strip = min<usize>(group - v, 2);
         packWeights(panel, w, (first + v) << 2, strip, from, count);
         panel += (count * strip) << 4;
         v += strip;

@@ -5,15 +5,15 @@ import {
   kPitch,
   scratch,
   storeRows,
+  storeTile4x8,
   storeTurned,
-  stripVectors,
   tileRows,
 } from './tile';
 
 // Chains longer than this are cut; the parts go through the buffer, which keeps every bit.
 const kMaxChain: usize = 4096;
 const kBufferRows: usize = 64;
-const buffer = memory.data(3072, 16);
+const buffer = memory.data(2048, 16);
 
 // Copies lanes [0, lanes) of `count` steps to the scratch, `vectors` vectors a step. `across`: a lane is a row of memory.
 function packStrip(src: usize, step: usize, across: bool, lanes: usize, vectors: usize, count: usize): void {
@@ -66,12 +66,21 @@ export function gemmF32(
   const laneStep: usize = across ? length << 2 : turned ? <usize>m << 2 : <usize>n << 2;
   const cStep = <usize>n << 2;
 
+  // Plain products go from the registers to c; the rest by way of the buffer.
+  const direct = !turned && !across && alpha == 1 && (beta == 0 || beta == 1) && !bias && !activation;
+
   let vectorsLeft = (columns + 3) >> 2;
   for (let column: usize = 0; column < columns; ) {
-    const vectors = stripVectors(vectorsLeft);
+    const vectors = min<usize>(vectorsLeft, 2);
     const lanes = min(columns - column, vectors << 2);
     const copies = across || lanes < vectors << 2;
-    for (let row: usize = 0; row < rows; row += kBufferRows) {
+    let row: usize = 0;
+    if (direct && !copies && vectors == 2)
+      for (; row + 4 <= rows; row += 4) {
+        const to = c + row * cStep + (column << 2);
+        storeTile4x8(a + row * rowStep, rowStep, kStep, b + (column << 2), laneStep, length, to, cStep, beta != 0);
+      }
+    for (; row < rows; row += kBufferRows) {
       const chunk = min(rows - row, kBufferRows);
       memory.fill(buffer, 0, chunk * kPitch);
       for (let from: usize = 0; from < length; ) {

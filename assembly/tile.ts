@@ -5,7 +5,7 @@ import { activate, loadUpTo4, storeUpTo4 } from './elementary';
 // Working memory for packed panels, and the buffer in which chains end: rows kPitch bytes apart.
 export const kScratchBytes: usize = 262144;
 export const scratch: usize = memory.data(262144, 16);
-export const kPitch: usize = 48;
+export const kPitch: usize = 32;
 
 function tile4x8(a: usize, rowStep: usize, kStep: usize, b: usize, bStep: usize, k: usize, out: usize): void {
   let a1 = a + rowStep;
@@ -13,12 +13,12 @@ function tile4x8(a: usize, rowStep: usize, kStep: usize, b: usize, bStep: usize,
   let a3 = a + 3 * rowStep;
   let c00 = v128.load(out);
   let c01 = v128.load(out, 16);
-  let c10 = v128.load(out, 48);
-  let c11 = v128.load(out, 64);
-  let c20 = v128.load(out, 96);
-  let c21 = v128.load(out, 112);
-  let c30 = v128.load(out, 144);
-  let c31 = v128.load(out, 160);
+  let c10 = v128.load(out, 32);
+  let c11 = v128.load(out, 48);
+  let c20 = v128.load(out, 64);
+  let c21 = v128.load(out, 80);
+  let c30 = v128.load(out, 96);
+  let c31 = v128.load(out, 112);
   for (; k > 0; k--) {
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);
@@ -42,20 +42,20 @@ function tile4x8(a: usize, rowStep: usize, kStep: usize, b: usize, bStep: usize,
   }
   v128.store(out, c00);
   v128.store(out, c01, 16);
-  v128.store(out, c10, 48);
-  v128.store(out, c11, 64);
-  v128.store(out, c20, 96);
-  v128.store(out, c21, 112);
-  v128.store(out, c30, 144);
-  v128.store(out, c31, 160);
+  v128.store(out, c10, 32);
+  v128.store(out, c11, 48);
+  v128.store(out, c20, 64);
+  v128.store(out, c21, 80);
+  v128.store(out, c30, 96);
+  v128.store(out, c31, 112);
 }
 
 function tile2x8(a: usize, rowStep: usize, kStep: usize, b: usize, bStep: usize, k: usize, out: usize): void {
   let a1 = a + rowStep;
   let c00 = v128.load(out);
   let c01 = v128.load(out, 16);
-  let c10 = v128.load(out, 48);
-  let c11 = v128.load(out, 64);
+  let c10 = v128.load(out, 32);
+  let c11 = v128.load(out, 48);
   for (; k > 0; k--) {
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);
@@ -71,8 +71,8 @@ function tile2x8(a: usize, rowStep: usize, kStep: usize, b: usize, bStep: usize,
   }
   v128.store(out, c00);
   v128.store(out, c01, 16);
-  v128.store(out, c10, 48);
-  v128.store(out, c11, 64);
+  v128.store(out, c10, 32);
+  v128.store(out, c11, 48);
 }
 
 function tile1x8(a: usize, rowStep: usize, kStep: usize, b: usize, bStep: usize, k: usize, out: usize): void {
@@ -91,78 +91,14 @@ function tile1x8(a: usize, rowStep: usize, kStep: usize, b: usize, bStep: usize,
   v128.store(out, c01, 16);
 }
 
-function tile3x12(a: usize, rowStep: usize, kStep: usize, b: usize, bStep: usize, k: usize, out: usize): void {
-  let a1 = a + rowStep;
-  let a2 = a + 2 * rowStep;
-  let c00 = v128.load(out);
-  let c01 = v128.load(out, 16);
-  let c02 = v128.load(out, 32);
-  let c10 = v128.load(out, 48);
-  let c11 = v128.load(out, 64);
-  let c12 = v128.load(out, 80);
-  let c20 = v128.load(out, 96);
-  let c21 = v128.load(out, 112);
-  let c22 = v128.load(out, 128);
-  for (; k > 0; k--) {
-    const b0 = v128.load(b);
-    const b1 = v128.load(b, 16);
-    const b2 = v128.load(b, 32);
-    let x = v128.load32_splat(a);
-    c00 = f32x4.add(c00, f32x4.mul(x, b0));
-    c01 = f32x4.add(c01, f32x4.mul(x, b1));
-    c02 = f32x4.add(c02, f32x4.mul(x, b2));
-    x = v128.load32_splat(a1);
-    c10 = f32x4.add(c10, f32x4.mul(x, b0));
-    c11 = f32x4.add(c11, f32x4.mul(x, b1));
-    c12 = f32x4.add(c12, f32x4.mul(x, b2));
-    x = v128.load32_splat(a2);
-    c20 = f32x4.add(c20, f32x4.mul(x, b0));
-    c21 = f32x4.add(c21, f32x4.mul(x, b1));
-    c22 = f32x4.add(c22, f32x4.mul(x, b2));
-    a += kStep;
-    a1 += kStep;
-    a2 += kStep;
-    b += bStep;
-  }
-  v128.store(out, c00);
-  v128.store(out, c01, 16);
-  v128.store(out, c02, 32);
-  v128.store(out, c10, 48);
-  v128.store(out, c11, 64);
-  v128.store(out, c12, 80);
-  v128.store(out, c20, 96);
-  v128.store(out, c21, 112);
-  v128.store(out, c22, 128);
-}
-
-function tile1x12(a: usize, rowStep: usize, kStep: usize, b: usize, bStep: usize, k: usize, out: usize): void {
-  let c00 = v128.load(out);
-  let c01 = v128.load(out, 16);
-  let c02 = v128.load(out, 32);
-  for (; k > 0; k--) {
-    const b0 = v128.load(b);
-    const b1 = v128.load(b, 16);
-    const b2 = v128.load(b, 32);
-    const x = v128.load32_splat(a);
-    c00 = f32x4.add(c00, f32x4.mul(x, b0));
-    c01 = f32x4.add(c01, f32x4.mul(x, b1));
-    c02 = f32x4.add(c02, f32x4.mul(x, b2));
-    a += kStep;
-    b += bStep;
-  }
-  v128.store(out, c00);
-  v128.store(out, c01, 16);
-  v128.store(out, c02, 32);
-}
-
 function tile4x4(a: usize, rowStep: usize, kStep: usize, b: usize, bStep: usize, k: usize, out: usize): void {
   let a1 = a + rowStep;
   let a2 = a + 2 * rowStep;
   let a3 = a + 3 * rowStep;
   let c00 = v128.load(out);
-  let c10 = v128.load(out, 48);
-  let c20 = v128.load(out, 96);
-  let c30 = v128.load(out, 144);
+  let c10 = v128.load(out, 32);
+  let c20 = v128.load(out, 64);
+  let c30 = v128.load(out, 96);
   for (; k > 0; k--) {
     const b0 = v128.load(b);
     let x = v128.load32_splat(a);
@@ -180,9 +116,9 @@ function tile4x4(a: usize, rowStep: usize, kStep: usize, b: usize, bStep: usize,
     b += bStep;
   }
   v128.store(out, c00);
-  v128.store(out, c10, 48);
-  v128.store(out, c20, 96);
-  v128.store(out, c30, 144);
+  v128.store(out, c10, 32);
+  v128.store(out, c20, 64);
+  v128.store(out, c30, 96);
 }
 
 function tile1x4(a: usize, rowStep: usize, kStep: usize, b: usize, bStep: usize, k: usize, out: usize): void {
@@ -197,7 +133,64 @@ function tile1x4(a: usize, rowStep: usize, kStep: usize, b: usize, bStep: usize,
   v128.store(out, c00);
 }
 
-// Goes on with the chains that stand in `out`, for `rows` rows of a and `vectors` (1 to 3) vectors of b. Steps in bytes.
+// Four rows of eight whole chains, straight to c: + what was there if `adds`.
+export function storeTile4x8(a: usize, rowStep: usize, kStep: usize, b: usize, bStep: usize, k: usize, c: usize, cStep: usize, adds: bool): void {
+  let a1 = a + rowStep;
+  let a2 = a + 2 * rowStep;
+  let a3 = a + 3 * rowStep;
+  let c00 = f32x4.splat(0);
+  let c01 = f32x4.splat(0);
+  let c10 = f32x4.splat(0);
+  let c11 = f32x4.splat(0);
+  let c20 = f32x4.splat(0);
+  let c21 = f32x4.splat(0);
+  let c30 = f32x4.splat(0);
+  let c31 = f32x4.splat(0);
+  for (; k > 0; k--) {
+    const b0 = v128.load(b);
+    const b1 = v128.load(b, 16);
+    let x = v128.load32_splat(a);
+    c00 = f32x4.add(c00, f32x4.mul(x, b0));
+    c01 = f32x4.add(c01, f32x4.mul(x, b1));
+    x = v128.load32_splat(a1);
+    c10 = f32x4.add(c10, f32x4.mul(x, b0));
+    c11 = f32x4.add(c11, f32x4.mul(x, b1));
+    x = v128.load32_splat(a2);
+    c20 = f32x4.add(c20, f32x4.mul(x, b0));
+    c21 = f32x4.add(c21, f32x4.mul(x, b1));
+    x = v128.load32_splat(a3);
+    c30 = f32x4.add(c30, f32x4.mul(x, b0));
+    c31 = f32x4.add(c31, f32x4.mul(x, b1));
+    a += kStep;
+    a1 += kStep;
+    a2 += kStep;
+    a3 += kStep;
+    b += bStep;
+  }
+  const r1 = c + cStep;
+  const r2 = r1 + cStep;
+  const r3 = r2 + cStep;
+  if (adds) {
+    c00 = f32x4.add(c00, v128.load(c));
+    c01 = f32x4.add(c01, v128.load(c, 16));
+    c10 = f32x4.add(c10, v128.load(r1));
+    c11 = f32x4.add(c11, v128.load(r1, 16));
+    c20 = f32x4.add(c20, v128.load(r2));
+    c21 = f32x4.add(c21, v128.load(r2, 16));
+    c30 = f32x4.add(c30, v128.load(r3));
+    c31 = f32x4.add(c31, v128.load(r3, 16));
+  }
+  v128.store(c, c00);
+  v128.store(c, c01, 16);
+  v128.store(r1, c10);
+  v128.store(r1, c11, 16);
+  v128.store(r2, c20);
+  v128.store(r2, c21, 16);
+  v128.store(r3, c30);
+  v128.store(r3, c31, 16);
+}
+
+// Goes on with the chains that stand in `out`, for `rows` rows of a and `vectors` (1 or 2) vectors of b. Steps in bytes.
 export function tileRows(
   a: usize,
   rowStep: usize,
@@ -211,12 +204,7 @@ export function tileRows(
 ): void {
   while (rows > 0) {
     let part: usize = 1;
-    if (vectors == 3) {
-      if (rows >= 3) {
-        tile3x12(a, rowStep, kStep, b, bStep, k, out);
-        part = 3;
-      } else tile1x12(a, rowStep, kStep, b, bStep, k, out);
-    } else if (vectors == 2) {
+    if (vectors == 2) {
       if (rows >= 4) {
         tile4x8(a, rowStep, kStep, b, bStep, k, out);
         part = 4;
@@ -232,11 +220,6 @@ export function tileRows(
     out += part * kPitch;
     rows -= part;
   }
-}
-
-// Vectors of the next strip: twos, but a rest of three as one, because two strips of it would be thinner.
-export function stripVectors(left: usize): usize {
-  return left == 3 ? 3 : min<usize>(left, 2);
 }
 
 // bias (one a lane, or one a row, or 0 for none) and activation on finished chains.
