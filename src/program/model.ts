@@ -9,7 +9,8 @@ import { type Graph, GraphBuilder, type NodeId } from './graph.js';
 import { Emitter } from './primitive.js';
 import { primitives } from './primitives/registry.js';
 import { callerLine } from './source-line.js';
-import { type Tensor, type TracedParam, Tracer } from './tracer.js';
+import type { TracedParam } from './trace-state.js';
+import { type Tensor, Tracer } from './tracer.js';
 
 export interface ModelOptions {
   /** Shape of one example: `[784]`, or `[channels, height, width]`. */

@@ -1,20 +1,8 @@
 /** Records what a model function does with its input, as a graph. */
-import type { ParamAxis, ParamKind } from '../tensor/param-spec.js';
-import {
-  type Dim,
-  kBatch,
-  multiplyDims,
-  resolveDim,
-  resolveShape,
-  type Shape,
-  sameDim,
-  showShape,
-} from './dims.js';
-import { ModelDefinitionError, type ModelPlace, ModelShapeError } from './errors.js';
-import { type Attributes, GraphBuilder, type NodeId, type Window } from './graph.js';
-import { Emitter } from './primitive.js';
-import { primitives } from './primitives/registry.js';
-import { callerLine } from './source-line.js';
+import type { ParamKind } from '../tensor/param-spec.js';
+import { type Dim, multiplyDims, type Shape } from './dims.js';
+import type { Attributes, NodeId, Window } from './graph.js';
+import { type Trace, TraceState } from './trace-state.js';
 
 /** A value inside a traced model. */
 export interface Tensor {
@@ -57,66 +45,57 @@ export interface PoolOptions {
   stride?: number;
 }
 
-export interface TracedParam {
-  readonly name: string;
-  readonly kind: ParamKind;
-  readonly node: NodeId;
-  readonly axes: readonly ParamAxis[];
-  /** Glorot limits are taken from these; 0 = starts at zero. */
-  readonly fanIn: number;
-  readonly fanOut: number;
-}
-
 /** The `t` of a model function. Every method returns a new tensor and leaves its arguments alone. */
 export class Tracer {
-  readonly #builder = new GraphBuilder();
-  readonly #emit = new Emitter(this.#builder, primitives, 'forward', { layer: 'model', source: '' });
-  readonly #params = new Map<string, TracedParam>();
-  readonly #aliases: Record<string, string> = {};
+  readonly #state: TraceState = new TraceState();
+  readonly #emit = this.#state.emit;
   readonly #layerOf = new Map<NodeId, string>();
-  /** Unit groups that have become part of another. */
-  readonly #joined = new Map<string, string>();
-  #randomSites = 0;
 
   /** y = x W^T + b, for x [batch, inputs]. */
   dense(x: Tensor, options: DenseOptions): Tensor {
-    this.#at(options.name, this.dense);
+    this.#state.at(options.name, this.dense);
     const { units, name } = options;
-    this.#positive('units', units);
+    this.#state.positive('units', units);
     if (x.shape.length !== 2)
-      this.#shapeError(
-        `a dense layer wants [batch, features], received ${this.#show(x.shape)}`,
+      this.#state.shapeError(
+        `a dense layer wants [batch, features], received ${this.#state.show(x.shape)}`,
         'flatten images with t.flatten before a dense layer',
       );
-    const outputs = this.#units(`${name}.out`, units);
+    const outputs = this.#state.units(`${name}.out`, units);
     const inputs = x.shape[1];
-    const weight = this.#param(`${name}.weight`, [outputs, inputs], 'weight', this.#size(inputs), units);
+    const weight = this.#state.param(
+      `${name}.weight`,
+      [outputs, inputs],
+      'weight',
+      this.#state.size(inputs),
+      units,
+    );
     const y = this.#emit.op('matmul', [x.id, weight], { transA: false, transB: true });
     return this.#finish(y, outputs, options);
   }
 
   /** Two-dimensional convolution (cross-correlation, as everywhere in deep learning) of images [batch, channels, height, width]. */
   conv2d(x: Tensor, options: ConvOptions): Tensor {
-    this.#at(options.name, this.conv2d);
+    this.#state.at(options.name, this.conv2d);
     const { channels, kernel, padding = 'valid', stride = 1, name } = options;
-    this.#positive('channels', channels);
-    this.#positive('kernel', kernel);
-    this.#positive('stride', stride);
+    this.#state.positive('channels', channels);
+    this.#state.positive('kernel', kernel);
+    this.#state.positive('stride', stride);
     const [height, width] = this.#imageSize(x, 'a convolution');
     if (padding === 'same' && (kernel % 2 === 0 || stride !== 1))
-      this.#fail(
+      this.#state.fail(
         `padding 'same' with kernel ${kernel} and stride ${stride}`,
         'use an odd kernel and stride 1, or a number',
       );
     const pad = padding === 'same' ? (kernel - 1) / 2 : padding === 'valid' ? 0 : padding;
     if (!Number.isInteger(pad) || pad < 0)
-      this.#fail(`padding ${pad}`, "padding is 'same', 'valid' or an integer of at least 0");
+      this.#state.fail(`padding ${pad}`, "padding is 'same', 'valid' or an integer of at least 0");
     const window = this.#window(height, width, kernel, stride, pad);
-    const outputs = this.#units(`${name}.out`, channels);
+    const outputs = this.#state.units(`${name}.out`, channels);
     const area = kernel * kernel;
     const shape: Shape = [outputs, x.shape[1], kernel, kernel];
-    const fanIn = this.#size(x.shape[1]) * area;
-    const weight = this.#param(`${name}.weight`, shape, 'weight', fanIn, channels * area);
+    const fanIn = this.#state.size(x.shape[1]) * area;
+    const weight = this.#state.param(`${name}.weight`, shape, 'weight', fanIn, channels * area);
     const y = this.#emit.op('conv2d', [x.id, weight], { window });
     return this.#finish(y, outputs, options);
   }
@@ -166,11 +145,14 @@ export class Tracer {
 
   /** [batch, channels, height, width] to [batch, channels * height * width]. */
   flatten(x: Tensor): Tensor {
-    this.#at(this.#layer(x, 'flatten'), this.flatten);
+    this.#state.at(this.#layer(x, 'flatten'), this.flatten);
     const [batch, ...rest] = x.shape;
     const features = multiplyDims(rest);
     if (batch === undefined || features === undefined)
-      this.#shapeError(`cannot flatten ${this.#show(x.shape)}`, 'pass [batch, ...] with one unit axis');
+      this.#state.shapeError(
+        `cannot flatten ${this.#state.show(x.shape)}`,
+        'pass [batch, ...] with one unit axis',
+      );
     return this.#tensor(
       this.#emit.op('reshape', [x.id], { shape: [batch, features] }),
       this.#layer(x, 'flatten'),
@@ -182,20 +164,21 @@ export class Tracer {
    * The random numbers are addressed by (key, step, order of the call), never drawn from a stream.
    */
   dropout(x: Tensor, rate: number): Tensor {
-    this.#at(this.#layer(x, 'dropout'), this.dropout);
-    if (!(rate >= 0 && rate < 1)) this.#fail(`rate ${rate}`, 'a rate is from 0 (inclusive) to 1 (exclusive)');
+    this.#state.at(this.#layer(x, 'dropout'), this.dropout);
+    if (!(rate >= 0 && rate < 1))
+      this.#state.fail(`rate ${rate}`, 'a rate is from 0 (inclusive) to 1 (exclusive)');
     if (rate === 0) return x;
     return this.#tensor(
-      this.#emit.op('dropout', [x.id], { rate, site: this.#site() }),
+      this.#emit.op('dropout', [x.id], { rate, site: this.#state.site() }),
       this.#layer(x, 'dropout'),
     );
   }
 
   /** Uniform values in [0, 1) of a shape, new at every step. */
   randomUniform(shapeOf: Tensor): Tensor {
-    this.#at('randomUniform', this.randomUniform);
+    this.#state.at('randomUniform', this.randomUniform);
     return this.#tensor(
-      this.#emit.op('randomUniform', [], { shape: shapeOf.shape, site: this.#site() }),
+      this.#emit.op('randomUniform', [], { shape: shapeOf.shape, site: this.#state.site() }),
       'randomUniform',
     );
   }
@@ -221,12 +204,20 @@ export class Tracer {
 
   /** Adds one value to each channel (axis 1) of x. */
   addBias(x: Tensor, bias: Tensor): Tensor {
+    if (x.shape.length > 1 && bias.shape.length === 1) this.#state.unify(x.shape[1], bias.shape[0]);
     return this.#apply('addBias', [x, bias], {}, this.addBias);
+  }
+
+  /** Multiplies each row (axis 0) of x by a value of its own. */
+  scaleRows(x: Tensor, factors: Tensor): Tensor {
+    if (x.shape.length > 0 && factors.shape.length === 1) this.#state.unify(x.shape[0], factors.shape[0]);
+    return this.#apply('scaleRows', [x, factors], {}, this.scaleRows);
   }
 
   /** Multiplies each channel (axis 1) of x by a value of its own: a gate or modulator on units. */
   scaleChannels(x: Tensor, factors: Tensor): Tensor {
-    this.#at(this.#layer(factors, 'scaleChannels'), this.scaleChannels);
+    this.#state.at(this.#layer(factors, 'scaleChannels'), this.scaleChannels);
+    if (x.shape.length > 1 && factors.shape.length === 1) this.#state.unify(x.shape[1], factors.shape[0]);
     const spread = this.#emit.op('broadcastChannels', [factors.id], { shape: x.shape });
     return this.#tensor(this.#emit.op('multiply', [x.id, spread]), this.#layer(x, 'scaleChannels'));
   }
@@ -234,6 +225,8 @@ export class Tracer {
   /** Matrix product of [m, k] and [k, n], either stored transposed. Operands can be any nodes, parameters too. */
   matmul(a: Tensor, b: Tensor, options: { transA?: boolean; transB?: boolean } = {}): Tensor {
     const { transA = false, transB = false } = options;
+    if (a.shape.length === 2 && b.shape.length === 2)
+      this.#state.unify(a.shape[transA ? 0 : 1], b.shape[transB ? 1 : 0]);
     return this.#apply('matmul', [a, b], { transA, transB }, this.matmul);
   }
 
@@ -252,41 +245,31 @@ export class Tracer {
    * @param shape - sizes; an axis of another tensor can be given to share its unit group, as `[8, x.shape[1]]`.
    */
   param(name: string, shape: Shape, kind: ParamKind = 'weight'): Tensor {
-    this.#at(name, this.param);
-    for (const dim of shape) if (typeof dim === 'number') this.#positive('an axis', dim);
-    if (shape.some((dim) => typeof dim !== 'number' && dim.symbol === kBatch))
-      this.#shapeError('a parameter cannot have a batch axis', 'use the other axes of the tensor');
-    const sizes = resolveShape(shape, this.#builder.widths);
-    const matrix = sizes.length >= 2;
-    return this.#tensor(this.#param(name, shape, kind, matrix ? sizes[1] : 0, matrix ? sizes[0] : 0), name);
+    this.#state.at(name, this.param);
+    return this.#tensor(this.#state.freeParam(name, shape, kind), name);
   }
 
   /** Gives a parameter another name in files, as a tied output embedding has. */
   tie(alias: string, name: string): void {
-    this.#at(alias, this.tie);
-    if (this.#params.has(alias) || !this.#params.has(name))
-      this.#fail(
-        `cannot be an alias of '${name}'`,
-        'name a parameter that exists, and an alias that does not',
-      );
-    this.#aliases[alias] = name;
+    this.#state.at(alias, this.tie);
+    this.#state.tie(alias, name);
   }
 
   /** For `defineModel`. */
   input(name: string, shape: Shape, widths: Readonly<Record<string, number>> = {}): Tensor {
-    Object.assign(this.#builder.widths, widths);
+    Object.assign(this.#state.builder.widths, widths);
     return this.#tensor(this.#emit.op('input', [], { name, shape }), name);
   }
 
   /** For `defineModel`: what has been recorded. */
-  finish() {
-    return { graph: this.#builder.graph(), params: [...this.#params.values()], aliases: this.#aliases };
+  finish(): Trace {
+    return this.#state.finish();
   }
 
   #finish(product: NodeId, outputs: Dim, options: DenseOptions | ConvOptions): Tensor {
     const { name, bias = true, activation } = options;
     let y = product;
-    if (bias) y = this.#emit.op('addBias', [y, this.#param(`${name}.bias`, [outputs], 'bias', 0, 0)]);
+    if (bias) y = this.#emit.op('addBias', [y, this.#state.param(`${name}.bias`, [outputs], 'bias', 0, 0)]);
     if (activation !== undefined) y = this.#emit.op(activation, [y]);
     return this.#tensor(y, name);
   }
@@ -297,10 +280,10 @@ export class Tracer {
     options: PoolOptions,
     boundary: (...a: never[]) => unknown,
   ) {
-    this.#at(this.#layer(x, op), boundary);
+    this.#state.at(this.#layer(x, op), boundary);
     const { size = 2, stride = size } = options;
-    this.#positive('size', size);
-    this.#positive('stride', stride);
+    this.#state.positive('size', size);
+    this.#state.positive('stride', stride);
     const [height, width] = this.#imageSize(x, 'a pool');
     const window = this.#window(height, width, size, stride, 0);
     return this.#tensor(this.#emit.op(op, [x.id], { window }), this.#layer(x, op));
@@ -310,7 +293,7 @@ export class Tracer {
     const outHeight = Math.floor((height + 2 * padding - kernel) / stride) + 1;
     const outWidth = Math.floor((width + 2 * padding - kernel) / stride) + 1;
     if (outHeight < 1 || outWidth < 1)
-      this.#shapeError(
+      this.#state.shapeError(
         `a window of ${kernel} x ${kernel} does not fit an image of ${height} x ${width} with padding ${padding}`,
         'use a smaller kernel or more padding',
       );
@@ -320,8 +303,8 @@ export class Tracer {
   #imageSize(x: Tensor, what: string): [height: number, width: number] {
     const [, , height, width] = x.shape;
     if (x.shape.length !== 4 || typeof height !== 'number' || typeof width !== 'number')
-      this.#shapeError(
-        `${what} wants images [batch, channels, height, width], received ${this.#show(x.shape)}`,
+      this.#state.shapeError(
+        `${what} wants images [batch, channels, height, width], received ${this.#state.show(x.shape)}`,
         'give the model an input of [channels, height, width]',
       );
     return [height, width];
@@ -334,7 +317,7 @@ export class Tracer {
     boundary: (...a: never[]) => unknown,
   ): Tensor {
     const layer = this.#layer(x[0], op);
-    this.#at(layer, boundary);
+    this.#state.at(layer, boundary);
     return this.#tensor(
       this.#emit.op(
         op,
@@ -346,95 +329,14 @@ export class Tracer {
   }
 
   #combine(op: string, a: Tensor, b: Tensor, boundary: (...args: never[]) => unknown): Tensor {
-    this.#at(this.#layer(a, op), boundary);
-    this.#unifyShapes(a.shape, b.shape);
+    this.#state.at(this.#layer(a, op), boundary);
+    this.#state.unifyShapes(a.shape, b.shape);
     return this.#tensor(this.#emit.op(op, [a.id, b.id]), this.#layer(a, op));
-  }
-
-  #unifyShapes(a: Shape, b: Shape): void {
-    if (a.length !== b.length) return;
-    for (const [axis, dim] of a.entries()) this.#unify(dim, b[axis]);
-  }
-
-  /** Two unit groups that meet in one axis are one group: the later name gives way. */
-  #unify(a: Dim, b: Dim): void {
-    if (typeof a === 'number' || typeof b === 'number' || sameDim(a, b)) return;
-    const { widths } = this.#builder;
-    if (a.symbol === kBatch || b.symbol === kBatch || a.factor !== b.factor) return;
-    if (widths[a.symbol] !== widths[b.symbol]) return;
-    const rename = (dim: Dim): Dim =>
-      typeof dim !== 'number' && dim.symbol === b.symbol ? { ...dim, symbol: a.symbol } : dim;
-    this.#builder.rename(rename);
-    delete widths[b.symbol];
-    this.#joined.set(b.symbol, a.symbol);
-    for (const [name, param] of this.#params) {
-      const axes = param.axes.map((axis) => (axis.group === b.symbol ? { ...axis, group: a.symbol } : axis));
-      this.#params.set(name, { ...param, axes });
-    }
-  }
-
-  #param(name: string, wanted: Shape, kind: ParamKind, fanIn: number, fanOut: number): NodeId {
-    const shape = wanted.map((dim) => this.#canonical(dim));
-    const known = this.#params.get(name);
-    if (known) {
-      const before = this.#builder.shape(known.node);
-      if (before.length !== shape.length || before.some((dim, axis) => !this.#sameSize(dim, shape[axis])))
-        this.#shapeError(
-          `parameter '${name}' has shape ${this.#show(before)} before and ${this.#show(shape)} here`,
-          'layers of one name share their parameters: give this layer another name or the same sizes',
-        );
-      this.#unifyShapes(before, shape);
-      return known.node;
-    }
-    if (this.#aliases[name] !== undefined) this.#fail('is an alias already', 'use another name');
-    const node = this.#emit.op('param', [], { name, shape });
-    const axes = shape.map((dim): ParamAxis => {
-      if (typeof dim === 'number') return { units: dim, inner: 1 };
-      return { group: dim.symbol, units: this.#builder.widths[dim.symbol], inner: dim.factor };
-    });
-    this.#params.set(name, { name, kind, node, axes, fanIn, fanOut });
-    return node;
-  }
-
-  /** The unit group of a layer's outputs; a name used again is the same group. */
-  #units(name: string, units: number): Dim {
-    const { widths } = this.#builder;
-    const group = this.#group(name);
-    if (widths[group] !== undefined && widths[group] !== units)
-      this.#shapeError(
-        `has ${widths[group]} outputs before and ${units} here`,
-        'layers of one name share their parameters: give this layer another name or the same size',
-      );
-    widths[group] = units;
-    return { symbol: group, factor: 1 };
-  }
-
-  #group(name: string): string {
-    const joined = this.#joined.get(name);
-    return joined === undefined ? name : this.#group(joined);
-  }
-
-  #canonical(dim: Dim): Dim {
-    return typeof dim === 'number' ? dim : { ...dim, symbol: this.#group(dim.symbol) };
-  }
-
-  #sameSize(a: Dim, b: Dim): boolean {
-    return this.#size(a) === this.#size(b);
-  }
-
-  #size(dim: Dim): number {
-    return resolveDim(dim, this.#builder.widths);
-  }
-
-  #site(): number {
-    const site = this.#randomSites;
-    this.#randomSites += 1;
-    return site;
   }
 
   #tensor(id: NodeId, layer: string): Tensor {
     this.#layerOf.set(id, layer);
-    const builder = this.#builder;
+    const { builder } = this.#state;
     return {
       id,
       get shape() {
@@ -445,29 +347,5 @@ export class Tracer {
 
   #layer(x: Tensor, fallback: string): string {
     return this.#layerOf.get(x.id) ?? fallback;
-  }
-
-  #at(layer: string, boundary: (...args: never[]) => unknown): void {
-    const place: ModelPlace = { layer: String(layer), source: callerLine(boundary) };
-    this.#emit.place = place;
-    if (typeof layer !== 'string' || layer === '')
-      throw new ModelDefinitionError(place, 'has no name', "name every layer, as in { name: 'fc1' }");
-  }
-
-  #positive(what: string, value: number): void {
-    if (!Number.isInteger(value) || value < 1)
-      this.#fail(`${what} is ${value}`, `${what} is a positive integer`);
-  }
-
-  #show(shape: Shape): string {
-    return showShape(shape, this.#builder.widths);
-  }
-
-  #fail(problem: string, hint: string): never {
-    throw new ModelDefinitionError(this.#emit.place, problem, hint);
-  }
-
-  #shapeError(problem: string, hint: string): never {
-    throw new ModelShapeError(this.#emit.place, problem, hint);
   }
 }
