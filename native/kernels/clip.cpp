@@ -5,27 +5,6 @@
 #include "table.hpp"
 
 namespace heddle::HEDDLE_ISA {
-namespace {
-
-/// dst[i] = float32 of vector(i), which gives kDoubles float64 at a time; scalar(i) gives one.
-template <typename Vector, typename Scalar>
-HEDDLE_INLINE void produce(float* dst, std::size_t n, Vector vector, Scalar scalar) {
-  std::size_t i = 0;
-  const auto whole = [&](std::size_t at) {
-    const F32Half halves[2] = {narrow(vector(at)), narrow(vector(at + kDoubles))};
-    return __builtin_bit_cast(F32, halves);
-  };
-  if (shouldStream(dst, n)) {
-    for (; !isAligned(dst + i); ++i) dst[i] = static_cast<float>(scalar(i));
-    for (; i + kFloats <= n; i += kFloats) stream(dst + i, whole(i));
-    streamFence();
-  } else {
-    for (; i + kFloats <= n; i += kFloats) store(dst + i, whole(i));
-  }
-  for (; i < n; ++i) dst[i] = static_cast<float>(scalar(i));
-}
-
-}  // namespace
 
 double clipInPlaceF32(float* x, std::size_t n, double maxNorm) {
   const double norm = __builtin_sqrt(sumOfSquares(x, n));
@@ -40,8 +19,13 @@ double clipAccumulateF64(double* acc, const float* x, std::size_t n, double maxN
   if (!__builtin_isfinite(norm)) return norm;
   const float factor = clipFactor(norm, maxNorm);
   std::size_t i = 0;
-  for (; i + kDoubles <= n; i += kDoubles)
-    store(acc + i, load(acc + i) + weight * widen(loadHalf(x + i) * factor));
+  for (; i + kFloats <= n; i += kFloats) {
+    F64 low;
+    F64 high;
+    widen(load(x + i) * factor, low, high);
+    store(acc + i, load(acc + i) + weight * low);
+    store(acc + i + kDoubles, load(acc + i + kDoubles) + weight * high);
+  }
   for (; i < n; ++i) acc[i] += weight * static_cast<double>(x[i] * factor);
   return norm;
 }
@@ -62,24 +46,34 @@ void maskedAccumulateF64(double* __restrict acc, double* __restrict counts, cons
 
 void meanF32(float* dst, const double* acc, std::size_t n, double denominator) {
   produce(
-      dst, n, [=](std::size_t i) { return load(acc + i) / denominator; },
+      dst, n,
+      [=](std::size_t i, F64(&values)[4]) {
+        for (std::size_t v = 0; v < 4; ++v) values[v] = load(acc + i + v * kDoubles) / denominator;
+      },
       [=](std::size_t i) { return acc[i] / denominator; });
 }
 
 void meanOfHoldersF32(float* dst, const double* acc, const double* counts, std::size_t n, double minCount) {
-  for (std::size_t i = 0; i < n; ++i) {
-    const float mean = static_cast<float>(acc[i] / counts[i]);
-    dst[i] = counts[i] > 0 && counts[i] >= minCount ? mean : 0.0F;
-  }
+  // The division by a count of 0 is made and dropped.
+  produce(
+      dst, n,
+      [=](std::size_t i, F64(&values)[4]) {
+        for (std::size_t v = 0; v < 4; ++v) {
+          const F64 count = load(counts + i + v * kDoubles);
+          const F64 mean = load(acc + i + v * kDoubles) / count;
+          values[v] = (count > 0.0) & (count >= minCount) ? mean : F64{};
+        }
+      },
+      [=](std::size_t i) { return counts[i] > 0 && counts[i] >= minCount ? acc[i] / counts[i] : 0.0; });
 }
 
 void weightedSumF32(float* dst, const float* const* sources, const double* weights, std::size_t n, std::size_t lists) {
   produce(
       dst, n,
-      [=](std::size_t i) {
-        F64 sum = {};
-        for (std::size_t k = 0; k < lists; ++k) sum += weights[k] * loadF64(sources[k] + i);
-        return sum;
+      [=](std::size_t i, F64(&sums)[4]) {
+        for (F64& sum : sums) sum = F64{};
+        for (std::size_t k = 0; k < lists; ++k)
+          for (std::size_t v = 0; v < 4; ++v) sums[v] += weights[k] * loadF64(sources[k] + i + v * kDoubles);
       },
       [=](std::size_t i) {
         double sum = 0;

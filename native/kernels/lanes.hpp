@@ -5,7 +5,16 @@
 #include <cstdint>
 
 #if defined(__x86_64__)
+// GCC warns of the undefined pass-through operand of its own AVX-512 intrinsics.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
 #include <immintrin.h>
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #endif
@@ -33,8 +42,6 @@ using U32 = std::uint32_t __attribute__((vector_size(kVectorBytes)));
 using F64 = double __attribute__((vector_size(kVectorBytes)));
 using I64 = std::int64_t __attribute__((vector_size(kVectorBytes)));
 using U64 = std::uint64_t __attribute__((vector_size(kVectorBytes)));
-/// As many float32 as a vector has float64.
-using F32Half = float __attribute__((vector_size(kVectorBytes / 2)));
 
 template <typename Vector, typename Element>
 HEDDLE_INLINE Vector loadAs(const Element* p) {
@@ -45,30 +52,104 @@ HEDDLE_INLINE Vector loadAs(const Element* p) {
 
 HEDDLE_INLINE F32 load(const float* p) { return loadAs<F32>(p); }
 HEDDLE_INLINE F64 load(const double* p) { return loadAs<F64>(p); }
-HEDDLE_INLINE F32Half loadHalf(const float* p) { return loadAs<F32Half>(p); }
 
 template <typename Element, typename Vector>
 HEDDLE_INLINE void store(Element* p, Vector v) {
   __builtin_memcpy(p, &v, sizeof v);
 }
 
-HEDDLE_INLINE F64 widen(F32Half v) { return __builtin_convertvector(v, F64); }
-HEDDLE_INLINE F32Half narrow(F64 v) { return __builtin_convertvector(v, F32Half); }
 /// The next kDoubles elements as float64.
-HEDDLE_INLINE F64 loadF64(const float* p) { return widen(loadHalf(p)); }
 HEDDLE_INLINE F64 loadF64(const double* p) { return load(p); }
+HEDDLE_INLINE F64 loadF64(const float* p) {
+#if defined(HEDDLE_AVX512)
+  return _mm512_cvtps_pd(_mm256_loadu_ps(p));
+#elif defined(HEDDLE_AVX2)
+  return _mm256_cvtps_pd(_mm_loadu_ps(p));
+#elif defined(__x86_64__)
+  return _mm_cvtps_pd(_mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+#elif defined(__aarch64__)
+  return vcvt_f64_f32(vld1_f32(p));
+#else
+  return F64{p[0], p[1]};
+#endif
+}
+
+/// A vector of float32 as two of float64, in order.
+HEDDLE_INLINE void widen(F32 v, F64& low, F64& high) {
+#if defined(HEDDLE_AVX512)
+  low = _mm512_cvtps_pd(_mm512_castps512_ps256(v));
+  high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1));
+#elif defined(HEDDLE_AVX2)
+  low = _mm256_cvtps_pd(_mm256_castps256_ps128(v));
+  high = _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1));
+#elif defined(__x86_64__)
+  low = _mm_cvtps_pd(v);
+  high = _mm_cvtps_pd(_mm_movehl_ps(v, v));
+#elif defined(__aarch64__)
+  low = vcvt_f64_f32(vget_low_f32(v));
+  high = vcvt_high_f64_f32(v);
+#else
+  low = F64{v[0], v[1]};
+  high = F64{v[2], v[3]};
+#endif
+}
+
+/// Two vectors of float64, in order, rounded to one of float32.
+HEDDLE_INLINE F32 narrow(F64 low, F64 high) {
+#if defined(HEDDLE_AVX512)
+  const __m512 wide = _mm512_castps256_ps512(_mm512_cvtpd_ps(low));
+  return _mm512_insertf32x8(wide, _mm512_cvtpd_ps(high), 1);
+#elif defined(HEDDLE_AVX2)
+  return _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low));
+#elif defined(__x86_64__)
+  return _mm_movelh_ps(_mm_cvtpd_ps(low), _mm_cvtpd_ps(high));
+#elif defined(__aarch64__)
+  return vcvt_high_f32_f64(vcvt_f32_f64(low), high);
+#else
+  return F32{static_cast<float>(low[0]), static_cast<float>(low[1]), static_cast<float>(high[0]),
+             static_cast<float>(high[1])};
+#endif
+}
+
+/// `v > m ? v : m`: a NaN in v never wins.
+HEDDLE_INLINE F32 larger(F32 v, F32 m) {
+#if defined(HEDDLE_AVX512)
+  return _mm512_max_ps(v, m);
+#elif defined(HEDDLE_AVX2)
+  return _mm256_max_ps(v, m);
+#elif defined(__x86_64__)
+  return _mm_max_ps(v, m);
+#else
+  return v > m ? v : m;
+#endif
+}
+
+HEDDLE_INLINE I32 larger(I32 v, I32 m) {
+#if defined(HEDDLE_AVX512)
+  return (I32)_mm512_max_epi32((__m512i)v, (__m512i)m);
+#elif defined(HEDDLE_AVX2)
+  return (I32)_mm256_max_epi32((__m256i)v, (__m256i)m);
+#elif defined(__x86_64__)
+  return (I32)_mm_max_epi32((__m128i)v, (__m128i)m);
+#else
+  return v > m ? v : m;
+#endif
+}
 
 HEDDLE_INLINE F32 splat(float value) { return F32{} + value; }
 HEDDLE_INLINE F64 splat(double value) { return F64{} + value; }
 
 HEDDLE_INLINE U32 bitsOf(F32 v) { return (U32)v; }
 HEDDLE_INLINE std::uint32_t bitsOf(float v) { return __builtin_bit_cast(std::uint32_t, v); }
+HEDDLE_INLINE F32 floatOf(U32 bits) { return (F32)bits; }
 HEDDLE_INLINE float floatOf(std::uint32_t bits) { return __builtin_bit_cast(float, bits); }
+/// Integers below 2^31 as float32.
+HEDDLE_INLINE F32 toFloat(U32 v) { return __builtin_convertvector((I32)v, F32); }
+HEDDLE_INLINE float toFloat(std::uint32_t v) { return static_cast<float>(static_cast<std::int32_t>(v)); }
 
-// The masked forms of AVX-512 intrinsics with a full mask: the plain ones make GCC warn of their undefined pass-through.
 HEDDLE_INLINE F32 squareRoot(F32 v) {
 #if defined(HEDDLE_AVX512)
-  return _mm512_maskz_sqrt_ps(0xffff, v);
+  return _mm512_sqrt_ps(v);
 #elif defined(HEDDLE_AVX2)
   return _mm256_sqrt_ps(v);
 #elif defined(__x86_64__)
@@ -83,7 +164,7 @@ HEDDLE_INLINE F32 squareRoot(F32 v) {
 
 HEDDLE_INLINE F64 squareRoot(F64 v) {
 #if defined(HEDDLE_AVX512)
-  return _mm512_maskz_sqrt_pd(0xff, v);
+  return _mm512_sqrt_pd(v);
 #elif defined(HEDDLE_AVX2)
   return _mm256_sqrt_pd(v);
 #elif defined(__x86_64__)

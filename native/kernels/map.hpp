@@ -27,5 +27,31 @@ HEDDLE_INLINE void accumulate(double* acc, std::size_t n, Op op, const Source*..
   for (; i < n; ++i) acc[i] = op(acc[i], static_cast<double>(sources[i])...);
 }
 
+/// Elements that `produce` asks for at a time.
+constexpr std::size_t kProduced = 4 * kDoubles;
+
+/// dst[i] = float32 of float64 values: vectors(i, sums) gives the kProduced values from i on, scalar(i) one.
+template <typename Vectors, typename Scalar>
+HEDDLE_INLINE void produce(float* dst, std::size_t n, Vectors vectors, Scalar scalar) {
+  std::size_t i = 0;
+  F64 values[4];
+  if (shouldStream(dst, n)) {
+    for (; !isAligned(dst + i); ++i) dst[i] = static_cast<float>(scalar(i));
+    for (; i + kProduced <= n; i += kProduced) {
+      vectors(i, values);
+      stream(dst + i, narrow(values[0], values[1]));
+      stream(dst + i + kFloats, narrow(values[2], values[3]));
+    }
+    streamFence();
+  } else {
+    for (; i + kProduced <= n; i += kProduced) {
+      vectors(i, values);
+      store(dst + i, narrow(values[0], values[1]));
+      store(dst + i + kFloats, narrow(values[2], values[3]));
+    }
+  }
+  for (; i < n; ++i) dst[i] = static_cast<float>(scalar(i));
+}
+
 }  // namespace
 }  // namespace heddle::HEDDLE_ISA

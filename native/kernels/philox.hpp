@@ -15,7 +15,7 @@ constexpr int kRounds = 10;
 /// (a mod 2^32) * m in every lane.
 HEDDLE_INLINE U64 multiplyLow(U64 a, std::uint32_t m) {
 #if defined(HEDDLE_AVX512)
-  return (U64)_mm512_maskz_mul_epu32(0xff, (__m512i)a, _mm512_set1_epi64(m));
+  return (U64)_mm512_mul_epu32((__m512i)a, _mm512_set1_epi64(m));
 #elif defined(HEDDLE_AVX2)
   return (U64)_mm256_mul_epu32((__m256i)a, _mm256_set1_epi64x(m));
 #elif defined(__x86_64__)

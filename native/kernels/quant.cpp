@@ -11,62 +11,157 @@ constexpr std::uint32_t kInfinity = 0x7f800000;
 constexpr std::uint32_t kSmallestNormal = 0x38800000;
 constexpr std::uint32_t kRebias = 112U << 23;
 
-/// binary16 of |x| given as bits, nearest even, by integers: for a subnormal result, adding 0.5 rounds to steps of 2^-24.
-HEDDLE_INLINE std::uint32_t halfMagnitude(std::uint32_t m) {
-  const std::uint32_t normal = (m + 0xfff + ((m >> 13) & 1) - kRebias) >> 13;
-  const std::uint32_t subnormal = bitsOf(floatOf(m) + 0.5F) - 0x3f000000;
-  const std::uint32_t code = m < kSmallestNormal ? subnormal : normal;
-  const std::uint32_t special = m > kInfinity ? 0x7e00 : 0x7c00;
-  return m >= 0x477ff000 ? special : code;
+// The conversions below take one element as std::uint32_t, or a vector of them as U32.
+
+/// binary16 of the float32 with bits u, nearest even, by integers: for a subnormal result, adding 0.5 rounds to steps of 2^-24.
+template <typename Bits>
+HEDDLE_INLINE Bits halfOf(Bits u) {
+  const Bits zero = {};
+  const Bits m = u & kMagnitude;
+  const Bits normal = (m + 0xfff + ((m >> 13) & 1) - kRebias) >> 13;
+  const Bits subnormal = bitsOf(floatOf(m) + 0.5F) - 0x3f000000;
+  const Bits code = m < kSmallestNormal ? subnormal : normal;
+  const Bits special = m > kInfinity ? zero + 0x7e00 : zero + 0x7c00;
+  return (u >> 16 & 0x8000) | (m >= 0x477ff000 ? special : code);
 }
 
-HEDDLE_INLINE std::uint32_t floatBitsOfHalf(std::uint32_t code) {
-  const std::uint32_t m = code & 0x7fff;
-  const std::uint32_t normal = (m << 13) + kRebias;
-  const std::uint32_t subnormal = bitsOf(static_cast<float>(static_cast<std::int32_t>(m)) * 0x1p-24F);
-  const std::uint32_t finite = m < 0x400 ? subnormal : normal;
+/// float32 bits of a binary16 code.
+template <typename Bits>
+HEDDLE_INLINE Bits floatBitsOfHalf(Bits code) {
+  const Bits m = code & 0x7fff;
+  const Bits normal = (m << 13) + kRebias;
+  const Bits subnormal = bitsOf(toFloat(m) * 0x1p-24F);
+  const Bits finite = m < 0x400 ? subnormal : normal;
   return (code & 0x8000) << 16 | (m >= 0x7c00 ? kInfinity | m << 13 : finite);
 }
 
-HEDDLE_INLINE std::uint32_t brainOf(std::uint32_t u) {
-  const std::uint32_t rounded = (u + 0x7fff + ((u >> 16) & 1)) >> 16;
+/// bfloat16 of the float32 with bits u, nearest even.
+template <typename Bits>
+HEDDLE_INLINE Bits brainOf(Bits u) {
+  const Bits rounded = (u + 0x7fff + ((u >> 16) & 1)) >> 16;
   return (u & kMagnitude) > kInfinity ? u >> 16 | 0x40 : rounded;
 }
 
-#if defined(HEDDLE_AVX512) || defined(HEDDLE_AVX2)
-using U16 = std::uint16_t __attribute__((vector_size(kVectorBytes / 2)));
+using U16 = std::uint16_t __attribute__((vector_size(kVectorBytes)));
 
-/// The hardware keeps the payload of a NaN; the format here is sign | 0x7E00.
-HEDDLE_INLINE U16 encodeHalves(F32 v) {
+/// Two vectors of integers below 2^16 as one vector of 16-bit integers in order.
+HEDDLE_INLINE U16 packWords(U32 low, U32 high) {
 #if defined(HEDDLE_AVX512)
-  const U16 codes = (U16)_mm512_maskz_cvtps_ph(0xffff, v, _MM_FROUND_TO_NEAREST_INT);
+  const __m512i wide = _mm512_castsi256_si512(_mm512_cvtepi32_epi16((__m512i)low));
+  return (U16)_mm512_inserti64x4(wide, _mm512_cvtepi32_epi16((__m512i)high), 1);
+#elif defined(HEDDLE_AVX2)
+  return (U16)_mm256_permute4x64_epi64(_mm256_packus_epi32((__m256i)low, (__m256i)high), 0xd8);
+#elif defined(__x86_64__)
+  return (U16)_mm_packus_epi32((__m128i)low, (__m128i)high);
+#elif defined(__aarch64__)
+  return (U16)vcombine_u16(vmovn_u32((uint32x4_t)low), vmovn_u32((uint32x4_t)high));
 #else
-  const U16 codes = (U16)_mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT);
+  U16 words;
+  for (std::size_t i = 0; i < 2 * kFloats; ++i) words[i] = static_cast<std::uint16_t>(i < kFloats ? low[i] : high[i - kFloats]);
+  return words;
+#endif
+}
+
+/// The next kFloats 16-bit integers.
+HEDDLE_INLINE U32 loadWords(const std::uint16_t* p) {
+#if defined(HEDDLE_AVX512)
+  return (U32)_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+#elif defined(HEDDLE_AVX2)
+  return (U32)_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+#elif defined(__x86_64__)
+  return (U32)_mm_cvtepu16_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+#else
+  return U32{p[0], p[1], p[2], p[3]};
+#endif
+}
+
+#if defined(HEDDLE_AVX512) || defined(HEDDLE_AVX2)
+/// Two vectors to binary16. The hardware keeps the payload of a NaN; the format here is sign | 0x7E00.
+HEDDLE_INLINE U16 halvesOf(F32 low, F32 high) {
+#if defined(HEDDLE_AVX512)
+  const __m512i wide = _mm512_castsi256_si512(_mm512_cvtps_ph(low, _MM_FROUND_TO_NEAREST_INT));
+  const U16 codes = (U16)_mm512_inserti64x4(wide, _mm512_cvtps_ph(high, _MM_FROUND_TO_NEAREST_INT), 1);
+#else
+  const U16 codes = (U16)_mm256_set_m128i(_mm256_cvtps_ph(high, _MM_FROUND_TO_NEAREST_INT),
+                                          _mm256_cvtps_ph(low, _MM_FROUND_TO_NEAREST_INT));
 #endif
   return (codes & 0x7fff) > 0x7c00 ? codes & 0xfe00 : codes;
 }
 
-HEDDLE_INLINE F32 decodeHalves(U16 codes) {
+HEDDLE_INLINE F32 halvesAt(const std::uint16_t* p) {
 #if defined(HEDDLE_AVX512)
-  return _mm512_maskz_cvtph_ps(0xffff, (__m256i)codes);
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 #else
-  return _mm256_cvtph_ps((__m128i)codes);
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 #endif
 }
+#else
+HEDDLE_INLINE U16 halvesOf(F32 low, F32 high) { return packWords(halfOf(bitsOf(low)), halfOf(bitsOf(high))); }
+HEDDLE_INLINE F32 halvesAt(const std::uint16_t* p) { return floatOf(floatBitsOfHalf(loadWords(p))); }
 #endif
+
+/// codes[i] = 16-bit code of x[i]: `vectors` codes two vectors, `scalar` the bits of one element.
+template <typename Vectors, typename Scalar>
+HEDDLE_INLINE void encodeWords(std::uint16_t* codes, const float* x, std::size_t n, Vectors vectors, Scalar scalar) {
+  constexpr std::size_t kStep = 2 * kFloats;
+  const auto next = [=](std::size_t i) { return vectors(load(x + i), load(x + i + kFloats)); };
+  const auto one = [=](std::size_t i) { codes[i] = static_cast<std::uint16_t>(scalar(bitsOf(x[i]))); };
+  std::size_t i = 0;
+  if (shouldStream(codes, n)) {
+    for (; !isAligned(codes + i); ++i) one(i);
+    for (; i + kStep <= n; i += kStep) stream(codes + i, next(i));
+    streamFence();
+  } else {
+    for (; i + kStep <= n; i += kStep) store(codes + i, next(i));
+  }
+  for (; i < n; ++i) one(i);
+}
+
+/// x[i] = float32 of codes[i]: `vector` decodes the kFloats codes at a place, `scalar` gives the bits of one element.
+template <typename Vector, typename Scalar>
+HEDDLE_INLINE void decodeWords(float* x, const std::uint16_t* codes, std::size_t n, Vector vector, Scalar scalar) {
+  std::size_t i = 0;
+  if (shouldStream(x, n)) {
+    for (; !isAligned(x + i); ++i) x[i] = floatOf(scalar(codes[i]));
+    for (; i + kFloats <= n; i += kFloats) stream(x + i, vector(codes + i));
+    streamFence();
+  } else {
+    for (; i + kFloats <= n; i += kFloats) store(x + i, vector(codes + i));
+  }
+  for (; i < n; ++i) x[i] = floatOf(scalar(codes[i]));
+}
+
+HEDDLE_INLINE std::int32_t largestLane(I32 v) {
+#if defined(HEDDLE_AVX512)
+  return _mm512_reduce_max_epi32((__m512i)v);
+#elif defined(__x86_64__)
+#if defined(HEDDLE_AVX2)
+  const __m128i four = _mm_max_epi32(_mm256_castsi256_si128((__m256i)v), _mm256_extracti128_si256((__m256i)v, 1));
+#else
+  const __m128i four = (__m128i)v;
+#endif
+  const __m128i two = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+  return _mm_cvtsi128_si32(_mm_max_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+#else
+  std::int32_t result = v[0];
+  for (std::size_t lane = 1; lane < kFloats; ++lane) result = v[lane] > result ? v[lane] : result;
+  return result;
+#endif
+}
 
 /// Largest |x[i]| by bits, so that an infinity or a NaN wins over every finite value.
 HEDDLE_INLINE std::uint32_t largestMagnitude(const float* x, std::size_t n) {
-  I32 largest = {};
+  constexpr std::int32_t magnitude = kMagnitude;
+  I32 first = {};
+  I32 second = {};
   std::size_t i = 0;
-  for (; i + kFloats <= n; i += kFloats) {
-    const I32 v = loadAs<I32>(x + i) & static_cast<std::int32_t>(kMagnitude);
-    largest = v > largest ? v : largest;
+  for (; i + 2 * kFloats <= n; i += 2 * kFloats) {
+    first = larger(loadAs<I32>(x + i) & magnitude, first);
+    second = larger(loadAs<I32>(x + i + kFloats) & magnitude, second);
   }
-  std::int32_t result = 0;
-  for (std::size_t lane = 0; lane < kFloats; ++lane) result = largest[lane] > result ? largest[lane] : result;
+  std::int32_t result = largestLane(larger(first, second));
   for (; i < n; ++i) {
-    const std::int32_t v = static_cast<std::int32_t>(bitsOf(x[i]) & kMagnitude);
+    const std::int32_t v = static_cast<std::int32_t>(bitsOf(x[i])) & magnitude;
     result = v > result ? v : result;
   }
   return static_cast<std::uint32_t>(result);
@@ -94,6 +189,47 @@ HEDDLE_INLINE std::int8_t stochasticCode(float v, std::uint32_t word) {
   return static_cast<std::int8_t>(q < -127 ? -127 : q);
 }
 
+using I8 = std::int8_t __attribute__((vector_size(kVectorBytes)));
+
+/// Four vectors of integers, clipped to [-127, 127], as one vector of bytes in order. The integers are within 16 bits.
+HEDDLE_INLINE I8 packCodes(const I32 (&q)[4]) {
+#if defined(HEDDLE_AVX512)
+  const __m512i low = _mm512_packs_epi32((__m512i)q[0], (__m512i)q[1]);
+  const __m512i high = _mm512_packs_epi32((__m512i)q[2], (__m512i)q[3]);
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m512i bytes = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high));
+  return (I8)_mm512_max_epi8(bytes, _mm512_set1_epi8(-127));
+#elif defined(HEDDLE_AVX2)
+  const __m256i low = _mm256_packs_epi32((__m256i)q[0], (__m256i)q[1]);
+  const __m256i high = _mm256_packs_epi32((__m256i)q[2], (__m256i)q[3]);
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+  const __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
+  return (I8)_mm256_max_epi8(bytes, _mm256_set1_epi8(-127));
+#elif defined(__x86_64__)
+  const __m128i low = _mm_packs_epi32((__m128i)q[0], (__m128i)q[1]);
+  const __m128i high = _mm_packs_epi32((__m128i)q[2], (__m128i)q[3]);
+  return (I8)_mm_max_epi8(_mm_packs_epi16(low, high), _mm_set1_epi8(-127));
+#else
+  I8 bytes;
+  for (std::size_t i = 0; i < kVectorBytes; ++i) {
+    const std::int32_t code = q[i / kFloats][i % kFloats];
+    bytes[i] = static_cast<std::int8_t>(code > 127 ? 127 : code < -127 ? -127 : code);
+  }
+  return bytes;
+#endif
+}
+
+/// roundHalfEven: what stands below 1.5 * 2^23 after adding it.
+HEDDLE_INLINE I32 nearestCodes(F32 v) { return (I32)(v + 12582912.0F) - 0x4b400000; }
+
+/// floor(v) + [u < v - floor(v)].
+HEDDLE_INLINE I32 stochasticCodes(F32 v, U32 words) {
+  const I32 cut = __builtin_convertvector(v, I32);
+  const I32 lower = cut + (I32)(__builtin_convertvector(cut, F32) > v);  // a true compare is -1
+  const F32 u = __builtin_convertvector((I32)(words >> 8), F32) * 0x1p-24F;
+  return lower - (I32)(u < v - __builtin_convertvector(lower, F32));
+}
+
 /// Quantizes block by block with `encode(first, count, scale)`; scale 0 gives zeros.
 template <typename Encode>
 HEDDLE_INLINE std::int32_t quantizeBlocks(std::int8_t* codes, float* scales, const float* x, std::size_t n, std::size_t block,
@@ -114,36 +250,24 @@ HEDDLE_INLINE std::int32_t quantizeBlocks(std::int8_t* codes, float* scales, con
 
 }  // namespace
 
-void encodeF16(std::uint16_t* __restrict codes, const float* __restrict x, std::size_t n) {
-  std::size_t i = 0;
-#if defined(HEDDLE_AVX512) || defined(HEDDLE_AVX2)
-  for (; i + kFloats <= n; i += kFloats) store(codes + i, encodeHalves(load(x + i)));
-#endif
-  for (; i < n; ++i) {
-    const std::uint32_t u = bitsOf(x[i]);
-    codes[i] = static_cast<std::uint16_t>((u >> 16 & 0x8000) | halfMagnitude(u & kMagnitude));
-  }
+void encodeF16(std::uint16_t* codes, const float* x, std::size_t n) {
+  encodeWords(codes, x, n, halvesOf, halfOf<std::uint32_t>);
 }
 
-void decodeF16(float* __restrict x, const std::uint16_t* __restrict codes, std::size_t n) {
-  std::size_t i = 0;
-#if defined(HEDDLE_AVX512) || defined(HEDDLE_AVX2)
-  if (shouldStream(x, n)) {
-    for (; !isAligned(x + i); ++i) x[i] = floatOf(floatBitsOfHalf(codes[i]));
-    for (; i + kFloats <= n; i += kFloats) stream(x + i, decodeHalves(loadAs<U16>(codes + i)));
-    streamFence();
-  }
-  for (; i + kFloats <= n; i += kFloats) store(x + i, decodeHalves(loadAs<U16>(codes + i)));
-#endif
-  for (; i < n; ++i) x[i] = floatOf(floatBitsOfHalf(codes[i]));
+void decodeF16(float* x, const std::uint16_t* codes, std::size_t n) {
+  decodeWords(x, codes, n, halvesAt, floatBitsOfHalf<std::uint32_t>);
 }
 
-void encodeBf16(std::uint16_t* __restrict codes, const float* __restrict x, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) codes[i] = static_cast<std::uint16_t>(brainOf(bitsOf(x[i])));
+void encodeBf16(std::uint16_t* codes, const float* x, std::size_t n) {
+  encodeWords(
+      codes, x, n, [](F32 low, F32 high) { return packWords(brainOf(bitsOf(low)), brainOf(bitsOf(high))); },
+      brainOf<std::uint32_t>);
 }
 
-void decodeBf16(float* __restrict x, const std::uint16_t* __restrict codes, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) x[i] = floatOf(std::uint32_t{codes[i]} << 16);
+void decodeBf16(float* x, const std::uint16_t* codes, std::size_t n) {
+  decodeWords(
+      x, codes, n, [](const std::uint16_t* p) { return floatOf(loadWords(p) << 16); },
+      [](std::uint32_t code) { return code << 16; });
 }
 
 void encodeF16Stochastic(std::uint16_t* __restrict codes, const float* __restrict x, std::size_t n, std::uint32_t key0,
@@ -190,11 +314,25 @@ void encodeBf16Stochastic(std::uint16_t* __restrict codes, const float* __restri
 
 std::int32_t quantizeInt8(std::int8_t* __restrict codes, float* __restrict scales, const float* __restrict x, std::size_t n,
                           std::uint32_t block) {
-  return quantizeBlocks(codes, scales, x, n, block, [=](std::size_t first, std::size_t count, float scale) {
-    std::int8_t* __restrict out = codes + first;
-    const float* __restrict in = x + first;
-    for (std::size_t i = 0; i < count; ++i) out[i] = nearestCode(in[i] / scale);
-  });
+  const bool past = shouldStream(codes, n) && isAligned(codes) && block % kVectorBytes == 0;
+  const std::int32_t bad =
+      quantizeBlocks(codes, scales, x, n, block, [=](std::size_t first, std::size_t count, float scale) {
+        std::int8_t* const out = codes + first;
+        const float* const in = x + first;
+        const auto codesAt = [=](std::size_t i) {
+          I32 q[4];
+          for (std::size_t v = 0; v < 4; ++v) q[v] = nearestCodes(load(in + i + v * kFloats) / scale);
+          return packCodes(q);
+        };
+        std::size_t i = 0;
+        if (past)
+          for (; i + kVectorBytes <= count; i += kVectorBytes) stream(out + i, codesAt(i));
+        else
+          for (; i + kVectorBytes <= count; i += kVectorBytes) store(out + i, codesAt(i));
+        for (; i < count; ++i) out[i] = nearestCode(in[i] / scale);
+      });
+  if (past) streamFence();
+  return bad;
 }
 
 std::int32_t quantizeInt8Stochastic(std::int8_t* __restrict codes, float* __restrict scales, const float* __restrict x,
@@ -210,7 +348,16 @@ std::int32_t quantizeInt8Stochastic(std::int8_t* __restrict codes, float* __rest
       const std::size_t left = first + count - i;
       const std::size_t size = left < kPiece - skip ? left : kPiece - skip;
       fillWords(words, stream, i - skip, skip + size);
-      for (std::size_t j = 0; j < size; ++j) codes[i + j] = stochasticCode(x[i + j] / scale, words[skip + j]);
+      std::size_t j = 0;
+      for (; j + kVectorBytes <= size; j += kVectorBytes) {
+        I32 q[4];
+        for (std::size_t v = 0; v < 4; ++v) {
+          const std::size_t at = j + v * kFloats;
+          q[v] = stochasticCodes(load(x + i + at) / scale, loadAs<U32>(words + skip + at));
+        }
+        store(codes + i + j, packCodes(q));
+      }
+      for (; j < size; ++j) codes[i + j] = stochasticCode(x[i + j] / scale, words[skip + j]);
       i += size;
     }
   });
