@@ -71,8 +71,8 @@ export interface KernelSpec {
   flops?: string;
   /** Copy or read rate is the ceiling that the bench compares with. */
   bound?: 'copy' | 'read' | 'compute';
-  /** Feed NaN, infinities, -0 and subnormals as well. Off where the kernel rejects them by contract. */
-  specials: boolean;
+  /** Special values fed as well: all (NaN, infinities, -0, subnormals, huge and tiny), the finite ones, or none. */
+  specials: 'all' | 'finite' | 'none';
 }
 
 interface VectorOptions {
@@ -116,7 +116,7 @@ export const kernel = (
   returns: 'void',
   equality: 'exact',
   cases: lengths(),
-  specials: true,
+  specials: 'all',
   ...options,
 });
 

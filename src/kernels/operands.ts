@@ -10,7 +10,7 @@ export type CallArgs = (AnyArray | Float32Array[] | number)[];
 export interface OperandOptions {
   seed: number;
   /** Sprinkle NaN, infinities, -0, subnormals, huge and tiny magnitudes over float operands. */
-  specials: boolean;
+  specials: KernelSpec['specials'];
   /** Elements before each vector, so that it starts off every alignment but that of its element. */
   offset: number;
   /** Values repeat after so many elements: benches fill 64 MB operands this way. Default: they never repeat. */
@@ -73,9 +73,10 @@ function fill(array: AnyArray, random: () => number, options: OperandOptions): A
   const drawn = Math.min(array.length, options.period ?? array.length);
   for (let i = 0; i < drawn; i++) array[i] = (random() + random() + random() + random() - 2) * 1.7;
   repeat(array, drawn);
-  if (options.specials)
+  const values = options.specials === 'finite' ? specialValues.filter(Number.isFinite) : specialValues;
+  if (options.specials !== 'none')
     for (let i = Math.floor(random() * 9); i < array.length; i += 1 + Math.floor(random() * 40))
-      array[i] = specialValues[Math.floor(random() * specialValues.length)];
+      array[i] = values[Math.floor(random() * values.length)];
   return array;
 }
 

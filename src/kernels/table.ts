@@ -260,7 +260,7 @@ export const table = {
   // select: exact selection and gathers
   magnitudeThresholdF32: kernel('select', [input('x', 'f32'), scalar('k', 'u32', 3)], {
     returns: 'f32',
-    specials: false,
+    specials: 'finite',
     cases: [
       { n: 1, k: 1 },
       { n: 5, k: 5 },
@@ -437,7 +437,15 @@ export const table = {
       input('x', 'f32'),
       scalar('block', 'u32', 256),
     ],
-    { returns: 'i32', cases: blockCases, bench: [{ n: 1 << 24, block: 256 }], bytes: '5*n', bound: 'copy' },
+    {
+      returns: 'i32',
+      // A NaN or an infinity is refused, and the outputs then mean nothing; a test of its own holds the index returned.
+      specials: 'finite',
+      cases: blockCases,
+      bench: [{ n: 1 << 24, block: 256 }],
+      bytes: '5*n',
+      bound: 'copy',
+    },
   ),
   quantizeInt8Stochastic: kernel(
     'quant',
@@ -448,7 +456,12 @@ export const table = {
       scalar('block', 'u32', 256),
       ...address,
     ],
-    { returns: 'i32', cases: blockCases },
+    {
+      returns: 'i32',
+      // A NaN or an infinity is refused, and the outputs then mean nothing; a test of its own holds the index returned.
+      specials: 'finite',
+      cases: blockCases,
+    },
   ),
   dequantizeInt8: kernel(
     'quant',
@@ -524,7 +537,7 @@ export const table = {
     {
       equality: 'profile',
       cases: gemmCases,
-      specials: false,
+      specials: 'none',
       bound: 'compute',
       flops: '2*m*n*k',
       bench: [10, 32, 64].flatMap((batch) =>
@@ -572,7 +585,7 @@ export const table = {
     {
       equality: 'profile',
       cases: convCases,
-      specials: false,
+      specials: 'none',
       bound: 'compute',
       flops: convFlops,
       bench: convBench,
@@ -584,7 +597,7 @@ export const table = {
     {
       equality: 'profile',
       cases: convCases,
-      specials: false,
+      specials: 'none',
       bound: 'compute',
       flops: convFlops,
       bench: convBench,
@@ -603,7 +616,7 @@ export const table = {
     {
       equality: 'profile',
       cases: convCases,
-      specials: false,
+      specials: 'none',
       bound: 'compute',
       flops: convFlops,
       bench: convBench,
@@ -619,7 +632,7 @@ export const table = {
       ...convShape,
       scalar('beta', 'f32', 0),
     ],
-    { equality: 'profile', cases: convCases, specials: false },
+    { equality: 'profile', cases: convCases, specials: 'none' },
   ),
 
   // pool
@@ -698,13 +711,13 @@ export const table = {
     [output('p', 'f32', 'rows*cols'), input('z', 'f32', 'rows*cols'), scalar('cols', 'u32')],
     {
       cases: rowCases,
-      specials: false,
+      specials: 'none',
     },
   ),
   logSoftmaxF32: kernel(
     'loss',
     [output('logp', 'f32', 'rows*cols'), input('z', 'f32', 'rows*cols'), scalar('cols', 'u32')],
-    { cases: rowCases, specials: false },
+    { cases: rowCases, specials: 'none' },
   ),
   /** loss[r] = -log softmax(z[r])[label], delta = (softmax(z) - onehot) * scale. An empty delta skips the gradient. */
   softmaxCrossEntropyF32: kernel(
@@ -717,7 +730,7 @@ export const table = {
       scalar('cols', 'u32'),
       scalar('scale', 'f32', -0.01),
     ],
-    { cases: rowCases, specials: false },
+    { cases: rowCases, specials: 'none' },
   ),
   /** totals[0] += sum of loss, totals[1] += rows whose first largest logit is the label, totals[2] += rows. */
   countCorrectF32: kernel(
@@ -729,7 +742,7 @@ export const table = {
       input('labels', 'i32', 'rows', { values: 'label', below: 'cols' }),
       scalar('cols', 'u32'),
     ],
-    { cases: rowCases, specials: false },
+    { cases: rowCases, specials: 'none' },
   ),
 
   // layout: broadcasts and sums over batch, channel and space, row scaling

@@ -1,0 +1,46 @@
+/** What both entries of the package export; `index.ts` and `index.web.ts` add what differs. */
+export { type Aggregator, type AggregatorOptions, createAggregator } from './combine/aggregator.js';
+export { UpdateRejectedError, WeightRangeError } from './combine/errors.js';
+export {
+  fixedDenominator,
+  type GatheringReducer,
+  meanOfHolders,
+  type Reducer,
+  type StreamingReducer,
+  trimmedMean,
+  weightedMean,
+} from './combine/reducers.js';
+export { type Dataset, type DatasetOptions, dataset, type TaskData } from './data/dataset.js';
+export { syntheticTask } from './data/synthetic.js';
+export { HeddleError, InvalidArgumentError, ShapeMismatchError } from './errors.js';
+export { ConfigError } from './federation/config/errors.js';
+export type { SimulateOptions } from './federation/config/objects.js';
+export { DivergedError, RunAbortedError, TooFewReportsError, UserCodeError } from './federation/errors.js';
+export { METRIC, type RunEvent, type RunSummary } from './federation/events.js';
+export type { RunInfo, SimulationResult } from './federation/run.js';
+export { fingerprintOf } from './federation/run.js';
+export type { Simulation } from './federation/simulate.js';
+export { fedAvg, fedAvgM } from './federation/strategies/fedavg.js';
+export { type ServerOptimizer, sgd } from './federation/strategies/server-optimizer.js';
+export {
+  type AggregateFunction,
+  type ClientUpdate,
+  defineStrategy,
+  type Strategy,
+  type Transform,
+} from './federation/strategies/strategy.js';
+export { type InitOptions, init } from './init.js';
+export type { KernelBuffer } from './kernels/buffer.js';
+export { BackendUnavailableError } from './kernels/errors.js';
+export type { BackendName, Kernels } from './kernels/kernels.js';
+export { type BackendInfo, type BackendOptions, loadBackend } from './kernels/select.js';
+export { cifar10Cnn, mlp, mnistCnn, softmaxRegression } from './nn/zoo.js';
+export { defineModel, type Model } from './program/model.js';
+export { ParamSpec } from './tensor/param-spec.js';
+export type { Trainer, TrainJob, TrainResult } from './train/trainer.js';
+export { clip } from './update/clip.js';
+export { fisherDropout } from './update/fisher-dropout.js';
+export { gaussianNoise } from './update/gaussian-noise.js';
+export { quantize } from './update/quantize.js';
+export type { Payload, Stage } from './update/stage.js';
+export { version } from './version.js';
