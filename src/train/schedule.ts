@@ -12,7 +12,7 @@ export interface ClientConfigLike {
   readonly lrGamma?: number;
 }
 
-/** cos(pi x) for x in [0, 1], to about 1e-16: Taylor series of sine and cosine on quarter turns. */
+/** cos(pi x) for x in [0, 1], within 4e-16: Taylor series of sine and cosine on quarter turns. */
 export function cosPi(x: number): number {
   if (x > 0.5) return -cosPi(1 - x);
   if (x > 0.25) return sinSeries(Math.PI * (0.5 - x));
