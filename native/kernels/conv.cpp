@@ -1,13 +1,8 @@
+#include "conv.hpp"
 #include "table.hpp"
-#include "tile.hpp"
 
 namespace heddle::HEDDLE_ISA {
 namespace {
-
-struct Shape {
-  std::size_t batch, inChannels, height, width, outChannels, kernelHeight, kernelWidth, stride, padding, outHeight,
-      outWidth;
-};
 
 // Longest piece of a chain that is packed at once: kMaxRows floats a step on the stack.
 constexpr std::size_t kMaxChain = 1024;
@@ -121,7 +116,7 @@ void pixelTile(const Correlation& c, const float* weights, const float* pixels, 
             if (c.bias != nullptr) x = x + loadPart(c.bias + lane + i, smaller(lanes - i, kWidth));
             store(buffer + r * kPitch + i, activate(c.activation, x));
           }
-      storeTransposed(to + row, plane, buffer, part, lanes, 0);
+      storeTransposed(to + row, plane, buffer, kPitch, part, lanes, 0);
       row += part;
     }
     weights += count * strip * kWidth;
@@ -130,7 +125,9 @@ void pixelTile(const Correlation& c, const float* weights, const float* pixels, 
   }
 }
 
-void correlate(const Correlation& c) {
+// Images for which `skips` is true are left to somebody else.
+template <class Skips>
+void correlate(const Correlation& c, Skips skips) {
   float* weights = kernelScratch();
   alignas(64) float pixels[kMaxChain * kMaxRows + 4];
   const std::size_t chain = c.s.kernelHeight * c.s.kernelWidth * c.channels;
@@ -151,7 +148,8 @@ void correlate(const Correlation& c) {
         panel += count * strip * kWidth;
         v += strip;
       }
-      for (std::size_t image = 0; image < c.s.batch; ++image)
+      for (std::size_t image = 0; image < c.s.batch; ++image) {
+        if (skips(image)) continue;
         for (std::size_t y = 0; y < c.outHeight; ++y)
           for (std::size_t x = 0; x < c.outWidth;) {
             const std::size_t rows = evenPart(c.outWidth - x, kMaxRows);
@@ -160,154 +158,91 @@ void correlate(const Correlation& c) {
                       group, count, from == 0, from + count == chain);
             x += rows;
           }
+      }
       first += group;
     }
     from += count;
   } while (from < chain);
 }
 
-// Non-zero deltas of one channel in reading order, with the place in the pixel buffer where their windows start.
-constexpr std::size_t kMaxDeltas = 1024;
-struct Deltas {
-  std::uint32_t at[kMaxDeltas];
-  float value[kMaxDeltas];
-  std::size_t count;
-};
+// Data gradients of sparse deltas: behind a rectifier and a pooling most of them are zero. Every non-zero delta adds its
+// weights to a window of dx, held as [y][x][channel] with its padding, tap by tap and channel by channel in chain order.
+constexpr std::size_t kMaxSparse = 4096;
+constexpr std::size_t kMaxSparseChannels = 1024;
+constexpr std::size_t kMaxSparseVectors = 4;
 
-// acc[0 .. kVectors) += delta * window for every delta of the list, in order.
+// Vectors of input channels that are held at once; 0: the panels do not fit, take the dense way.
+std::size_t sparseVectors(const Shape& s) {
+  const std::size_t weights = s.kernelHeight * s.kernelWidth * s.outChannels;
+  const std::size_t fits = kScratchFloats / ((weights + s.paddedHeight() * s.paddedWidth()) * kWidth);
+  if (fits == 0 || s.outChannels > kMaxSparseChannels) return 0;
+  return evenPart(ceilDiv(s.inChannels, kWidth), smaller(fits, kMaxSparseVectors));
+}
+
+bool hasFewDeltas(const Shape& s, const float* dy) {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < s.outImage(); ++i) count += dy[i] != 0;
+  return count <= kMaxSparse && count * 3 <= s.outImage();
+}
+
 template <int kVectors>
-void addWindows(float* acc, const float* pixels, const Deltas& list) {
-  Vec sum[kVectors];
-#pragma GCC unroll 8
-  for (int v = 0; v < kVectors; ++v) sum[v] = load(acc + v * kWidth);
-  for (std::size_t i = 0; i < list.count; ++i) {
-    const Vec delta = splat(list.value[i]);
-    const float* window = pixels + list.at[i];
-#pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) sum[v] = mulAdd(sum[v], delta, load(window + v * kWidth));
-  }
-#pragma GCC unroll 8
-  for (int v = 0; v < kVectors; ++v) store(acc + v * kWidth, sum[v]);
-}
-
-void addWindowRow(float* acc, const float* pixels, const Deltas& list, std::size_t vectors) {
-  for (; vectors >= 8; vectors -= 8, acc += 8 * kWidth, pixels += 8 * kWidth) addWindows<8>(acc, pixels, list);
-  if (vectors >= 4) addWindows<4>(acc, pixels, list), vectors -= 4, acc += 4 * kWidth, pixels += 4 * kWidth;
-  if (vectors >= 2) addWindows<2>(acc, pixels, list), vectors -= 2, acc += 2 * kWidth, pixels += 2 * kWidth;
-  if (vectors >= 1) addWindows<1>(acc, pixels, list);
-}
-
-// Rows `top` .. `top` + rows of the padded image as [row][x][channel], channels `first` .. `first` + count.
-void packImage(const Shape& s, float* to, const float* image, std::size_t top, std::size_t rows, std::size_t first,
-               std::size_t count) {
-  const std::size_t paddedWidth = s.width + 2 * s.padding;
-  for (std::size_t row = 0; row < rows; ++row, to += paddedWidth * count) {
-    for (std::size_t i = 0; i < paddedWidth * count; ++i) to[i] = 0;
-    if (top + row < s.padding || top + row >= s.padding + s.height) continue;
-    const float* source = image + (first * s.height + top + row - s.padding) * s.width;
-    for (std::size_t channel = 0; channel < count; ++channel, source += s.height * s.width)
-      for (std::size_t x = 0; x < s.width; ++x) to[(s.padding + x) * count + channel] = source[x];
+void addTap(float* dx, const std::uint32_t* at, const float* value, std::size_t count, const float* weights) {
+  Vec w[kVectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) w[v] = load(weights + v * kWidth);
+  for (std::size_t i = 0; i < count; ++i) {
+    const Vec delta = splat(value[i]);
+    float* to = dx + at[i];
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) store(to + v * kWidth, mulAdd(load(to + v * kWidth), delta, w[v]));
   }
 }
 
-// Adds the part of one image that a band of output rows gives to the sums [outChannel][ky][kx, channel] of a block.
-struct WeightBlock {
-  std::size_t firstOut, outs, firstIn, ins;
-  std::size_t vectors;  // of one row (kx, channel) of sums
-  float* sums;
-  float* pixels;
-};
-
-void addBand(const Shape& s, const WeightBlock& b, const float* dy, std::size_t top, std::size_t rows) {
-  const std::size_t rowStep = (s.width + 2 * s.padding) * b.ins;
-  Deltas list;
-  for (std::size_t out = 0; out < b.outs; ++out) {
-    const float* plane = dy + (b.firstOut + out) * s.outHeight * s.outWidth;
-    float* sums = b.sums + out * s.kernelHeight * b.vectors * kWidth;
-    const auto flush = [&] {
-      for (std::size_t ky = 0; ky < s.kernelHeight; ++ky)
-        addWindowRow(sums + ky * b.vectors * kWidth, b.pixels + ky * rowStep, list, b.vectors);
-      list.count = 0;
-    };
-    list.count = 0;
-    for (std::size_t y = 0; y < rows; ++y)
-      for (std::size_t x = 0; x < s.outWidth; ++x) {
-        const float delta = plane[(top + y) * s.outWidth + x];
-        list.at[list.count] = static_cast<std::uint32_t>(y * s.stride * rowStep + x * s.stride * b.ins);
-        list.value[list.count] = delta;
-        list.count += delta != 0;  // no branch: where the zeros stand cannot be predicted
-        if (list.count == kMaxDeltas) flush();
-      }
-    if (list.count > 0) flush();
-  }
+void addTap(float* dx, const std::uint32_t* at, const float* value, std::size_t count, const float* weights,
+            std::size_t vectors) {
+  if (vectors == 4) return addTap<4>(dx, at, value, count, weights);
+  if (vectors == 3) return addTap<3>(dx, at, value, count, weights);
+  if (vectors == 2) return addTap<2>(dx, at, value, count, weights);
+  addTap<1>(dx, at, value, count, weights);
 }
 
-void storeWeights(const Shape& s, const WeightBlock& b, float* dw, float alpha, float beta) {
-  for (std::size_t out = 0; out < b.outs; ++out)
-    for (std::size_t in = 0; in < b.ins; ++in)
-      for (std::size_t ky = 0; ky < s.kernelHeight; ++ky)
-        for (std::size_t kx = 0; kx < s.kernelWidth; ++kx) {
-          float* at = dw + (((b.firstOut + out) * s.inChannels + b.firstIn + in) * s.kernelHeight + ky) * s.kernelWidth + kx;
-          const float sum = b.sums[(out * s.kernelHeight + ky) * b.vectors * kWidth + kx * b.ins + in];
-          const float v = alpha == 1 ? sum : alpha * sum;
-          *at = beta == 0 ? v : v + beta * *at;
-        }
+// One image: dx from its non-zero deltas, for `vectors` vectors of input channels from `lane` on.
+void scatterImage(const Correlation& c, std::size_t image, std::size_t lane, std::size_t vectors, const float* weights,
+                  float* padded) {
+  const Shape& s = c.s;
+  const std::size_t width = vectors * kWidth;
+  const std::size_t rowStep = s.paddedWidth() * width;
+  std::uint32_t at[kMaxSparse + 1];
+  float value[kMaxSparse + 1];
+  std::uint32_t starts[kMaxSparseChannels + 1];
+  std::size_t count = 0;
+  const float* dy = c.in + image * s.outImage();
+  for (std::size_t out = 0; out < s.outChannels; ++out) {
+    starts[out] = static_cast<std::uint32_t>(count);
+    for (std::size_t y = 0; y < s.outHeight; ++y, dy += s.outWidth)
+      count += listNonZero(at + count, value + count, dy, s.outWidth, y * s.stride * rowStep, s.stride * width);
+  }
+  starts[s.outChannels] = static_cast<std::uint32_t>(count);
+  for (std::size_t i = 0; i < s.paddedHeight() * rowStep; ++i) padded[i] = 0;
+  for (std::size_t ky = 0; ky < s.kernelHeight; ++ky)
+    for (std::size_t kx = 0; kx < s.kernelWidth; ++kx)
+      for (std::size_t out = 0; out < s.outChannels; ++out, weights += width)
+        addTap(padded + ky * rowStep + kx * width, at + starts[out], value + starts[out], starts[out + 1] - starts[out],
+               weights, vectors);
+  float* to = c.out + image * s.inImage() + lane * s.height * s.width;
+  for (std::size_t y = 0; y < s.height; ++y)
+    storeTransposed(to + y * s.width, s.height * s.width, padded + (y + s.padding) * rowStep + s.padding * width, width,
+                    s.width, smaller(s.inChannels - lane, width), 0);
 }
 
-// For images so wide that not even one window row of one channel fits into the scratch: every chain by itself.
-void weightGradientOfWideImages(const Shape& s, float* dw, const float* x, const float* dy, float alpha, float beta) {
-  const std::size_t taps = s.kernelHeight * s.kernelWidth;
-  for (std::size_t at = 0; at < s.outChannels * s.inChannels * taps; ++at) {
-    const std::size_t out = at / (s.inChannels * taps);
-    const std::size_t in = at / taps % s.inChannels;
-    const std::size_t ky = at % taps / s.kernelWidth;
-    const std::size_t kx = at % s.kernelWidth;
-    Vec acc{};
-    for (std::size_t image = 0; image < s.batch; ++image)
-      for (std::size_t y = 0; y < s.outHeight; ++y)
-        for (std::size_t column = 0; column < s.outWidth; ++column) {
-          const std::size_t iy = y * s.stride + ky - s.padding;  // wraps to a large number where it is negative
-          const std::size_t ix = column * s.stride + kx - s.padding;
-          if (iy >= s.height || ix >= s.width) continue;
-          acc = mulAdd(acc, splat(dy[((image * s.outChannels + out) * s.outHeight + y) * s.outWidth + column]),
-                       splat(x[((image * s.inChannels + in) * s.height + iy) * s.width + ix]));
-        }
-    const float v = alpha == 1 ? acc[0] : alpha * acc[0];
-    dw[at] = beta == 0 ? v : v + beta * dw[at];
-  }
-}
-
-void weightGradient(const Shape& s, float* dw, const float* x, const float* dy, float alpha, float beta) {
-  constexpr std::size_t kHalf = kScratchFloats / 2;
-  // A window row is read in whole vectors, so the pixels need room for one vector more.
-  constexpr std::size_t kPixels = kHalf - kWidth;
-  const std::size_t paddedWidth = s.width + 2 * s.padding;
-  const std::size_t ins = smaller(s.inChannels, kPixels / (s.kernelHeight * paddedWidth));
-  if (ins == 0 || s.kernelHeight * ceilDiv(s.kernelWidth * ins, kWidth) * kWidth > kHalf) {
-    weightGradientOfWideImages(s, dw, x, dy, alpha, beta);
-    return;
-  }
-  const std::size_t rowsThatFit = kPixels / (paddedWidth * ins);
-  const std::size_t bandRows = smaller(s.outHeight, (rowsThatFit - s.kernelHeight) / s.stride + 1);
-  WeightBlock block{0, 0, 0, 0, 0, kernelScratch(), kernelScratch() + kHalf};
-  for (std::size_t in = 0; in < s.inChannels; in += ins) {
-    block.firstIn = in;
-    block.ins = smaller(ins, s.inChannels - in);
-    block.vectors = ceilDiv(s.kernelWidth * block.ins, kWidth);
-    const std::size_t sumsOfOne = s.kernelHeight * block.vectors * kWidth;
-    for (std::size_t out = 0; out < s.outChannels; out += block.outs) {
-      block.firstOut = out;
-      block.outs = smaller(s.outChannels - out, kHalf / sumsOfOne);
-      for (std::size_t i = 0; i < block.outs * sumsOfOne; ++i) block.sums[i] = 0;
-      for (std::size_t image = 0; image < s.batch; ++image)
-        for (std::size_t top = 0; top < s.outHeight; top += bandRows) {
-          const std::size_t rows = smaller(bandRows, s.outHeight - top);
-          packImage(s, block.pixels, x + image * s.inChannels * s.height * s.width, top * s.stride,
-                    (rows - 1) * s.stride + s.kernelHeight, block.firstIn, block.ins);
-          addBand(s, block, dy + image * s.outChannels * s.outHeight * s.outWidth, top, rows);
-        }
-      storeWeights(s, block, dw, alpha, beta);
-    }
+template <class Takes>
+void scatterImages(const Correlation& c, std::size_t vectors, Takes takes) {
+  const std::size_t chain = c.s.kernelHeight * c.s.kernelWidth * c.s.outChannels;
+  float* weights = kernelScratch();
+  for (std::size_t lane = 0; lane < c.s.inChannels; lane += vectors * kWidth) {
+    packWeights(c, weights, lane, vectors, 0, chain);
+    for (std::size_t image = 0; image < c.s.batch; ++image)
+      if (takes(image)) scatterImage(c, image, lane, vectors, weights, weights + chain * vectors * kWidth);
   }
 }
 
@@ -318,7 +253,8 @@ void conv2dF32(float* y, const float* x, const float* w, const float* bias, std:
                std::uint32_t kernelHeight, std::uint32_t kernelWidth, std::uint32_t stride, std::uint32_t padding,
                std::uint32_t outHeight, std::uint32_t outWidth, std::uint32_t activation) {
   const Shape s{batch, inChannels, height, width, outChannels, kernelHeight, kernelWidth, stride, padding, outHeight, outWidth};
-  correlate({s, false, inChannels, outChannels, height, width, outHeight, outWidth, y, x, w, bias, activation});
+  correlate({s, false, inChannels, outChannels, height, width, outHeight, outWidth, y, x, w, bias, activation},
+            [](std::size_t) { return false; });
 }
 
 void conv2dDataGradF32(float* dx, const float* dy, const float* w, std::uint32_t batch, std::uint32_t inChannels,
@@ -326,28 +262,13 @@ void conv2dDataGradF32(float* dx, const float* dy, const float* w, std::uint32_t
                        std::uint32_t kernelHeight, std::uint32_t kernelWidth, std::uint32_t stride,
                        std::uint32_t padding, std::uint32_t outHeight, std::uint32_t outWidth) {
   const Shape s{batch, inChannels, height, width, outChannels, kernelHeight, kernelWidth, stride, padding, outHeight, outWidth};
-  correlate({s, true, outChannels, inChannels, outHeight, outWidth, height, width, dx, dy, w, nullptr, 0});
-}
-
-void conv2dWeightGradF32(float* dw, const float* x, const float* dy, std::uint32_t batch, std::uint32_t inChannels,
-                         std::uint32_t height, std::uint32_t width, std::uint32_t outChannels,
-                         std::uint32_t kernelHeight, std::uint32_t kernelWidth, std::uint32_t stride,
-                         std::uint32_t padding, std::uint32_t outHeight, std::uint32_t outWidth, float alpha,
-                         float beta) {
-  const Shape s{batch, inChannels, height, width, outChannels, kernelHeight, kernelWidth, stride, padding, outHeight, outWidth};
-  weightGradient(s, dw, x, dy, alpha, beta);
-}
-
-void conv2dWeightGradRowsF32(float* out, const float* x, const float* dy, std::uint32_t batch,
-                             std::uint32_t inChannels, std::uint32_t height, std::uint32_t width,
-                             std::uint32_t outChannels, std::uint32_t kernelHeight, std::uint32_t kernelWidth,
-                             std::uint32_t stride, std::uint32_t padding, std::uint32_t outHeight,
-                             std::uint32_t outWidth, float beta) {
-  const Shape s{1, inChannels, height, width, outChannels, kernelHeight, kernelWidth, stride, padding, outHeight, outWidth};
-  const std::size_t weights = s.outChannels * s.inChannels * s.kernelHeight * s.kernelWidth;
-  for (std::size_t image = 0; image < batch; ++image)
-    weightGradient(s, out + image * weights, x + image * s.inChannels * s.height * s.width,
-                   dy + image * s.outChannels * s.outHeight * s.outWidth, 1, beta);
+  const Correlation c{s, true, outChannels, inChannels, outHeight, outWidth, height, width, dx, dy, w, nullptr, 0};
+  const std::size_t vectors = sparseVectors(s);
+  const auto isSparse = [&](std::size_t image) { return vectors > 0 && hasFewDeltas(s, dy + image * s.outImage()); };
+  std::size_t sparse = 0;
+  for (std::size_t image = 0; image < batch; ++image) sparse += isSparse(image);
+  if (sparse > 0) scatterImages(c, vectors, isSparse);
+  if (sparse < batch) correlate(c, isSparse);
 }
 
 }  // namespace heddle::HEDDLE_ISA

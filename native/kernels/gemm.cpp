@@ -66,7 +66,7 @@ void closeBuffer(const Gemm& g, float* buffer, std::size_t row, std::size_t rows
                  std::size_t lanes) {
   finishBuffer(g, buffer, row, rows, column, lanes);
   if (g.turned) {
-    storeTransposed(g.c + column * g.n + row, g.n, buffer, rows, lanes, g.beta);
+    storeTransposed(g.c + column * g.n + row, g.n, buffer, kPitch, rows, lanes, g.beta);
     return;
   }
   for (std::size_t r = 0; r < rows; ++r)

@@ -170,15 +170,15 @@ inline void packTransposed(float* dst, std::size_t dstStep, const float* src, st
     }
 }
 
-// c[lane * cStep + row] = the buffer's (row, lane) plus beta times the old value.
-inline void storeTransposed(float* c, std::size_t cStep, const float* buffer, std::size_t rows, std::size_t lanes,
-                            float beta) {
+// c[lane * cStep + row] = buffer[row * pitch + lane] plus beta times the old value. Rows of the buffer are whole vectors.
+inline void storeTransposed(float* c, std::size_t cStep, const float* buffer, std::size_t pitch, std::size_t rows,
+                            std::size_t lanes, float beta) {
   for (std::size_t lane = 0; lane < lanes; lane += kWidth)
     for (std::size_t row = 0; row < rows; row += kWidth) {
       const std::size_t part = smaller(rows - row, kWidth);
       Vec block[kWidth];
 #pragma GCC unroll 16
-      for (std::size_t i = 0; i < kWidth; ++i) block[i] = i < part ? load(buffer + (row + i) * kPitch + lane) : Vec{};
+      for (std::size_t i = 0; i < kWidth; ++i) block[i] = i < part ? load(buffer + (row + i) * pitch + lane) : Vec{};
       transpose(block);
 #pragma GCC unroll 16
       for (std::size_t i = 0; i < kWidth; ++i) {
