@@ -3,6 +3,10 @@
  *
  * A dense layer used once needs no per-example gradients: (a b)^2 = a^2 b^2, so that one product over squared operands sums
  * them all. Everything else is materialised, squared and summed over the rows.
+ *
+ * The sums of a job grow in float32, in the same stores as a weight gradient, and are widened to float64 once at its end: a pass
+ * over a float64 vector at every step cost more than the step (2NN, batch 10: 2.3 times SGD). All terms are positive, so that
+ * the relative error is at most steps * 2^-24.
  */
 import type { ParamSpec } from '../tensor/param-spec.js';
 import { type Contribution, contributionsOf, isFlat, materialise } from './contribution.js';
@@ -24,8 +28,7 @@ export function emitFisher(lowering: Lowering, graph: Graph, spec: ParamSpec, gr
   };
   for (const sink of group.sinks) {
     const contributions = contributionsOf(graph, sink);
-    const destination = paramRegion('fisher', spec, sink.name);
-    const sum = tape.scratch('f32', destination.length);
+    const sum = paramRegion('gradient', spec, sink.name);
     const [only, ...others] = contributions;
     if (others.length === 0 && only.kind === 'outer') {
       const operands = only.node.inputs.map((id) => lowering.value(id));
@@ -35,15 +38,14 @@ export function emitFisher(lowering: Lowering, graph: Graph, spec: ParamSpec, gr
       lowering.emit(
         'gemmF32',
         [sum, a, b, tape.place('params', 0, 0)],
-        [m, n, batch, 1, 0, 1, 0, 0].map(lowering.scalar),
+        [m, n, batch, 1, 0, 1, 1, 0].map(lowering.scalar),
       );
     } else {
       const rows = exampleRows(lowering, contributions, sink.name);
       lowering.at('weightGrad', sink.name);
-      const scalars = [batch, destination.length, 1, 1, 0].map(lowering.scalar);
+      const scalars = [batch, sum.length, 1, 1, 1].map(lowering.scalar);
       lowering.emit('sumChannelsF32', [sum, squared(rows)], scalars);
     }
-    lowering.emit('accumulateF64', [destination, sum], [lowering.scalar(1)]);
   }
 }
 

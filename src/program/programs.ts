@@ -108,7 +108,8 @@ export function evaluationProgram(model: Model, options: BatchOptions): BoundPro
 
 /**
  * Program that sums the squares of every example's gradient of its own loss into `fisher` (f64): examples times the diagonal of
- * the empirical Fisher information (labels from the data). `before` zeroes it. Dropout is off.
+ * the empirical Fisher information (labels from the data). `before` zeroes it. Dropout is off. Binds `params` (read), the data,
+ * `fisher`, and `gradient` (f32), in which the sums grow until the job ends.
  */
 export function fisherProgram(model: Model, options: BatchOptions): BoundProgram {
   return cached(model, ['fisher', options], () => {
@@ -118,6 +119,7 @@ export function fisherProgram(model: Model, options: BatchOptions): BoundProgram
     const examples = options.examples ?? { dtype: 'u8' };
     declareData(job, model, options.batchSize, examples);
     job.space('fisher', 'state', 'f64', spec.size);
+    job.space('gradient', 'gradient', 'f32', spec.size);
     const { graph, sinks } = gradientGraph(model, withoutDropout(model.graph));
     checkPerExample(graph, model.nodes.loss);
     const order = orderStep(graph, sinks, []);
@@ -136,8 +138,12 @@ export function fisherProgram(model: Model, options: BatchOptions): BoundProgram
       return tape.build();
     };
     const before = new TapeBuilder(job);
+    before.call('fillF32', [before.place('gradient')], [{ literal: 0 }], 'input', 'fisher');
     before.call('fillF64', [before.place('fisher')], [{ literal: 0 }], 'input', 'fisher');
-    return assemble(job, options, 'fisher', step, before.build(), { ops: [] }, {});
+    const after = new TapeBuilder(job);
+    const sums = ['fisher', 'gradient'].map((name) => after.place(name));
+    after.call('accumulateF64', sums, [{ literal: 1 }], 'update', 'fisher');
+    return assemble(job, options, 'fisher', step, before.build(), after.build(), {});
   });
 }
 

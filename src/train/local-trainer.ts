@@ -144,8 +144,13 @@ export function createLocalTrainer(
       const program = fisherProgram(model, { ...batches(index.length, 10), examples: examples.format });
       const fisher = new Float64Array(params.length);
       const scalars = startScalars(program, { exampleCount: data.size });
-      const bindings = { ...examples.bindings, params, fisher };
-      await runner.run({ program, bindings, index, epochs: 1, scalars }, signal);
+      const gradient = vectors.take(params.length);
+      try {
+        const bindings = { ...examples.bindings, params, fisher, gradient };
+        await runner.run({ program, bindings, index, epochs: 1, scalars }, signal);
+      } finally {
+        vectors.give(gradient);
+      }
       return fisher;
     },
     async evaluate(params, data, index, size, signal) {
