@@ -296,13 +296,19 @@ export function withoutDropout(graph: Graph): Graph {
   return result;
 }
 
+/** Programs kept for a model: full-batch clients and sub-models ask for many sizes. The one that was bound first goes first. */
+const kMaxPrograms = 512;
 const programs = new WeakMap<Model, Map<string, BoundProgram>>();
 
 function cached(model: Model, key: unknown, bind: () => BoundProgram): BoundProgram {
   const known = programs.get(model) ?? new Map<string, BoundProgram>();
   programs.set(model, known);
   const text = JSON.stringify(key);
-  const program = known.get(text) ?? bind();
+  const found = known.get(text);
+  if (found) return found;
+  const program = bind();
+  const [oldest] = known.keys();
+  if (known.size >= kMaxPrograms && oldest !== undefined) known.delete(oldest);
   known.set(text, program);
   return program;
 }
