@@ -3,6 +3,10 @@
 
 #include "simd.hpp"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 // Loops over the registers of a tile: a loop that is left rolled would put the tile into memory.
 #if defined(__clang__)
 #define HEDDLE_UNROLL _Pragma("clang loop unroll(full)")

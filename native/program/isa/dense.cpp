@@ -12,55 +12,118 @@ constexpr std::size_t kTilePanels = kLanes == 16 ? 2 : 1;
 constexpr std::size_t kTileVecs = kPanelVecs * kTilePanels;
 constexpr std::size_t kTileRows = kLanes == 16 ? 14 : kRegisters == 32 ? 6 : kLanes == 8 ? 6 : 2;
 
+constexpr std::size_t kDataRows = kLanes == 16 ? 14 : kRegisters == 32 ? 16 : 12;
+// Outputs of an update that are summed at once, in vectors.
+constexpr std::size_t kUpdateVecs = kRegisters == 32 ? 16 : 12;
+// An update goes by lists where less than 1 / kShareOfLists of the inputs that are used is not 0 (measured).
+constexpr double kShareOfLists = kLanes == 16 ? 1.3 : 1.8;
+
 /// Scratch of one product, cut from the bytes that the plan reserved.
 struct Scratch {
-  float* packed;           // [inputs][rows]: inputs that are not zero, by input
-  float* delta;            // delta in panels, or transposed
-  float* product;          // [inputs][row vectors]: a transposed result
-  std::uint32_t* columns;  // numbers of the inputs in `packed`
-  std::uint32_t* bits;     // bitwise or of the rows, by input
+  float* packed;           // [input][row]: the inputs by column
+  float* delta;            // delta, padded to panels or transposed
+  float* product;          // [input][row]: a transposed result; or the values of the lists
+  std::uint32_t* columns;  // numbers of the inputs that are used
+  std::uint32_t* start;    // where the list of each of them begins
+  std::uint32_t* rows;     // where the delta of each list entry lies
 
   Scratch(std::byte* memory, const DenseShape& s) {
-    const std::size_t rows = roundUp(s.rows, 16);
+    const std::size_t block = roundUp(s.inputs, 16) * roundUp(s.rows, 16);
     packed = reinterpret_cast<float*>(memory);
-    delta = packed + roundUp(s.inputs, 16) * rows;
-    product = delta + roundUp(s.outputs, 32) * rows;
-    columns = reinterpret_cast<std::uint32_t*>(product + roundUp(s.inputs, 16) * rows);
-    bits = columns + roundUp(s.inputs, 16);
+    delta = packed + block;
+    product = delta + roundUp(s.outputs, 16) * roundUp(s.rows, 16);
+    columns = reinterpret_cast<std::uint32_t*>(product + block + kLanes);
+    start = columns + roundUp(s.inputs, 16);
+    rows = start + roundUp(s.inputs + 1, 16);
   }
   static std::size_t bytes(const DenseShape& s) {
     const std::size_t rows = roundUp(s.rows, 16);
-    return 4 * ((2 * roundUp(s.inputs, 16) + roundUp(s.outputs, 32)) * rows + 2 * roundUp(s.inputs, 16));
+    return 4 * (3 * roundUp(s.inputs, 16) * rows + roundUp(s.outputs, 16) * rows + 2 * roundUp(s.inputs + 1, 16) + 3 * 16);
   }
 };
 
-/// Packs the inputs of `rows` rows by input, leaving out those that are 0 in all of them. Returns how many there are.
-std::size_t packLive(const Scratch& scratch, const float* x, std::size_t rows, std::size_t inputs, bool skipDead) {
-  std::size_t live = 0;
-  if (skipDead) {
-    for (std::size_t k = 0; k < inputs; ++k) scratch.bits[k] = 0;
-    for (std::size_t r = 0; r < rows; ++r) {
-      const auto* row = reinterpret_cast<const std::uint32_t __attribute__((may_alias))*>(x + r * inputs);
-      for (std::size_t k = 0; k < inputs; ++k) scratch.bits[k] |= row[k];
-    }
-    for (std::size_t k = 0; k < inputs; ++k) {
-      scratch.columns[live] = static_cast<std::uint32_t>(k);
-      live += (scratch.bits[k] << 1) != 0;
-    }
-  } else {
-    for (std::size_t k = 0; k < inputs; ++k) scratch.columns[k] = static_cast<std::uint32_t>(k);
-    live = inputs;
-  }
-  if (live == inputs) {
-    transposeBlock(scratch.packed, rows, x, inputs, rows, inputs);
-    return live;
-  }
-  for (std::size_t j = 0; j < live; ++j) {
-    const float* from = x + scratch.columns[j];
-    float* to = scratch.packed + j * rows;
-    for (std::size_t r = 0; r < rows; ++r) to[r] = from[r * inputs];
-  }
+/// Which lanes are not 0, as bits; a NaN is not 0.
+HEDDLE_INLINE unsigned liveLanes(Vec v) {
+#if defined(__AVX512F__)
+  return _mm512_cmp_ps_mask(reinterpret_cast<__m512>(v), _mm512_setzero_ps(), _CMP_NEQ_UQ);
+#elif defined(__AVX2__)
+  return static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps(reinterpret_cast<__m256>(v), _mm256_setzero_ps(), _CMP_NEQ_UQ)));
+#elif defined(__SSE2__)
+  return static_cast<unsigned>(_mm_movemask_ps(_mm_cmpneq_ps(reinterpret_cast<__m128>(v), _mm_setzero_ps())));
+#else
+  unsigned live = 0;
+  for (int i = 0; i < kWidth; ++i) live |= static_cast<unsigned>(!(v[i] == 0)) << i;
   return live;
+#endif
+}
+
+/// packed[input][row], `stride` floats from input to input (a multiple of the vector), zeros behind the last row.
+void packColumns(float* packed, std::size_t stride, const float* x, std::size_t rows, std::size_t inputs) {
+  for (std::size_t r = 0; r < stride; r += kLanes)
+    for (std::size_t k = 0; k < inputs; k += kLanes) {
+      Vec block[kLanes];
+      const std::size_t width = smaller(kLanes, inputs - k);
+      HEDDLE_UNROLL
+      for (std::size_t i = 0; i < kLanes; ++i) {
+        const float* from = x + (r + i) * inputs + k;
+        block[i] = r + i >= rows ? Vec{} : width == kLanes ? load(from) : loadPart(from, width);
+      }
+      transpose(block);
+      // Behind the last input the scratch has room for a whole block.
+      HEDDLE_UNROLL
+      for (std::size_t i = 0; i < kLanes; ++i) store(packed + (k + i) * stride + r, block[i]);
+    }
+}
+
+struct Columns {
+  /// Columns that are used, and their elements that are not 0.
+  std::size_t count;
+  std::size_t live;
+};
+
+/// Keeps the columns that are not 0 in all rows, in order; or all of them.
+Columns keepColumns(const Scratch& scratch, std::size_t stride, std::size_t inputs, bool skipDead) {
+  Columns columns{0, 0};
+  for (std::size_t k = 0; k < inputs; ++k) {
+    std::size_t live = 0;
+    for (std::size_t r = 0; r < stride; r += kLanes) {
+      const Vec v = load(scratch.packed + k * stride + r);
+      live += static_cast<std::size_t>(__builtin_popcount(liveLanes(v)));
+      store(scratch.packed + columns.count * stride + r, v);
+    }
+    scratch.columns[columns.count] = static_cast<std::uint32_t>(k);
+    columns.count += live != 0 || !skipDead;
+    columns.live += live;
+  }
+  return columns;
+}
+
+/// Lists what is not 0 in each kept column: where its row's delta begins, and its value.
+void listColumns(const Scratch& scratch, const Columns& columns, std::size_t stride, std::size_t deltaStride) {
+  std::size_t count = 0;
+  for (std::size_t j = 0; j < columns.count; ++j) {
+    scratch.start[j] = static_cast<std::uint32_t>(count);
+    for (std::size_t r = 0; r < stride; r += kLanes) {
+      const float* column = scratch.packed + j * stride + r;
+      unsigned live = liveLanes(load(column));
+#if defined(__AVX512F__)
+      const auto keep = static_cast<__mmask16>(live);
+      const __m512i row = _mm512_add_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+                                           _mm512_set1_epi32(static_cast<int>(r)));
+      const __m512i at = _mm512_mullo_epi32(row, _mm512_set1_epi32(static_cast<int>(deltaStride)));
+      _mm512_storeu_ps(scratch.product + count, _mm512_maskz_compress_ps(keep, _mm512_loadu_ps(column)));
+      _mm512_storeu_si512(scratch.rows + count, _mm512_maskz_compress_epi32(keep, at));
+      count += static_cast<std::size_t>(__builtin_popcount(live));
+#else
+      for (; live != 0; live &= live - 1, ++count) {
+        const auto lane = static_cast<std::size_t>(__builtin_ctz(live));
+        scratch.product[count] = column[lane];
+        scratch.rows[count] = static_cast<std::uint32_t>((r + lane) * deltaStride);
+      }
+#endif
+    }
+  }
+  scratch.start[columns.count] = static_cast<std::uint32_t>(count);
 }
 
 /// Where the vectors of a tile of panels lie, counted from input 0 of its first panel.
@@ -92,7 +155,7 @@ void forwardTile(const ForwardTile& t) {
     HEDDLE_UNROLL
     for (std::size_t v = 0; v < Vecs; ++v) acc[r][v] = Vec{};
   const float* packed = t.packed;
-  for (std::size_t j = 0; j < t.live; ++j, packed += Rows) {
+  for (std::size_t j = 0; j < t.live; ++j, packed += roundUp(Rows, kLanes)) {
     const float* w = t.panel + t.columns[j] * kPanel;
     Vec weights[Vecs];
     HEDDLE_UNROLL
@@ -126,13 +189,57 @@ void forwardTile(const ForwardTile& t) {
     }
 }
 
-// ---- update
+// ---- update: input by input, the deltas of the rows where it is not 0
 
 struct UpdateTile {
+  const std::uint32_t* columns;
+  const std::uint32_t* start;
+  const std::uint32_t* rows;
+  const float* values;
+  std::size_t count;
+  const float* delta;
+  float* panel;
+  std::size_t panelStride;
+  float alpha;
+  float beta;
+};
+
+template <std::size_t Vecs>
+void updateTile(const UpdateTile& t) {
+  for (std::size_t j = 0; j < t.count; ++j) {
+    Vec acc[Vecs];
+    HEDDLE_UNROLL
+    for (std::size_t v = 0; v < Vecs; ++v) acc[v] = Vec{};
+    for (std::size_t i = t.start[j]; i < t.start[j + 1]; ++i) {
+      const Vec x = splat(t.values[i]);
+      const float* delta = t.delta + t.rows[i];
+      HEDDLE_UNROLL
+      for (std::size_t v = 0; v < Vecs; ++v) acc[v] = mulAdd(acc[v], x, load(delta + v * kLanes));
+    }
+    float* w = t.panel + t.columns[j] * kPanel;
+    HEDDLE_UNROLL
+    for (std::size_t v = 0; v < Vecs; ++v) {
+      float* at = w + vecOffset(v, t.panelStride);
+      Vec value = acc[v];
+      if (t.alpha != 1) value = splat(t.alpha) * value;
+      if (t.beta == 1)
+        value = value + load(at);
+      else if (t.beta != 0)
+        value = value + splat(t.beta) * load(at);
+      store(at, value);
+    }
+  }
+}
+
+// ---- update of inputs that are mostly not 0: a tile of inputs side by side, all rows
+
+struct ColumnTile {
   const float* packed;  // [tile row = input][batch row]
+  std::size_t stride;
   const std::uint32_t* columns;
   std::size_t rows;
-  const float* delta;  // [batch row][tile outputs]
+  const float* delta;  // [batch row][outputs]
+  std::size_t deltaStride;
   float* panel;
   std::size_t panelStride;
   float alpha;
@@ -140,20 +247,20 @@ struct UpdateTile {
 };
 
 template <std::size_t Rows, std::size_t Vecs>
-void updateTile(const UpdateTile& t) {
+void columnTile(const ColumnTile& t) {
   Vec acc[Rows][Vecs];
   HEDDLE_UNROLL
   for (std::size_t r = 0; r < Rows; ++r)
     HEDDLE_UNROLL
     for (std::size_t v = 0; v < Vecs; ++v) acc[r][v] = Vec{};
   const float* delta = t.delta;
-  for (std::size_t b = 0; b < t.rows; ++b, delta += Vecs * kLanes) {
+  for (std::size_t b = 0; b < t.rows; ++b, delta += t.deltaStride) {
     Vec d[Vecs];
     HEDDLE_UNROLL
     for (std::size_t v = 0; v < Vecs; ++v) d[v] = load(delta + v * kLanes);
     HEDDLE_UNROLL
     for (std::size_t r = 0; r < Rows; ++r) {
-      const Vec x = splat(t.packed[r * t.rows + b]);
+      const Vec x = splat(t.packed[r * t.stride + b]);
       HEDDLE_UNROLL
       for (std::size_t v = 0; v < Vecs; ++v) acc[r][v] = mulAdd(acc[r][v], x, d[v]);
     }
@@ -220,16 +327,24 @@ inline void forwardRows(std::size_t rows, const ForwardTile& t) {
 }
 
 template <std::size_t Vecs, std::size_t Rows = kTileRows>
-inline void updateRows(std::size_t rows, const UpdateTile& t) {
+inline void columnRows(std::size_t rows, const ColumnTile& t) {
   if constexpr (Rows > 0) {
     if (rows == Rows)
-      updateTile<Rows, Vecs>(t);
+      columnTile<Rows, Vecs>(t);
     else
-      updateRows<Vecs, Rows - 1>(rows, t);
+      columnRows<Vecs, Rows - 1>(rows, t);
   }
 }
 
-constexpr std::size_t kDataRows = kLanes == 16 ? 14 : kRegisters == 32 ? 16 : 12;
+template <std::size_t Vecs = kUpdateVecs>
+inline void updateVecs(std::size_t vecs, const UpdateTile& t) {
+  if constexpr (Vecs > 0) {
+    if (vecs == Vecs)
+      updateTile<Vecs>(t);
+    else
+      updateVecs<Vecs - kPanelVecs>(vecs, t);
+  }
+}
 
 template <std::size_t Rows = kDataRows>
 inline void dataRows(std::size_t rows, const DataTile& t) {
@@ -267,7 +382,9 @@ void denseForward(float* y, const float* x, const float* panels, const float* bi
   for (std::size_t tile = 0, row = 0; tile < tiles; ++tile) {
     // Tiles of nearly the same height: 16 rows are 8 and 8, not 14 and 2.
     const std::size_t rows = (s.rows - row + (tiles - tile) - 1) / (tiles - tile);
-    const std::size_t live = packLive(scratch, x + row * s.inputs, rows, s.inputs, true);
+    const std::size_t stride = roundUp(rows, kLanes);
+    packColumns(scratch.packed, stride, x + row * s.inputs, rows, s.inputs);
+    const std::size_t live = keepColumns(scratch, stride, s.inputs, true).count;
     for (std::size_t n = 0; n < s.outputs; n += kTilePanels * kPanel) {
       const std::size_t width = smaller(kTilePanels * kPanel, s.outputs - n);
       float padded[kTilePanels * kPanel];
@@ -287,24 +404,39 @@ void denseForward(float* y, const float* x, const float* panels, const float* bi
 void denseUpdate(float* panels, const float* delta, const float* x, const DenseShape& s, float alpha, float beta,
                  bool skipDead, std::byte* memory) {
   const Scratch scratch(memory, s);
+  const std::size_t outputs = roundUp(s.outputs, kPanel);
+  for (std::size_t b = 0; b < s.rows; ++b)
+    for (std::size_t j = 0; j < outputs; ++j) scratch.delta[b * outputs + j] = j < s.outputs ? delta[b * s.outputs + j] : 0;
+  const std::size_t stride = roundUp(s.rows, kLanes);
+  packColumns(scratch.packed, stride, x, s.rows, s.inputs);
+  const Columns columns = keepColumns(scratch, stride, s.inputs, skipDead);
   const std::size_t panelStride = kPanel * s.inputs;
-  const std::size_t live = packLive(scratch, x, s.rows, s.inputs, skipDead);
-  for (std::size_t n = 0; n < s.outputs; n += kTilePanels * kPanel) {
-    const std::size_t width = smaller(kTilePanels * kPanel, s.outputs - n);
-    const bool whole = width > kPanel * (kTilePanels - 1);
-    const std::size_t stride = whole ? kTilePanels * kPanel : kPanel;
-    for (std::size_t b = 0; b < s.rows; ++b)
-      for (std::size_t j = 0; j < stride; ++j)
-        scratch.delta[b * stride + j] = j < width ? delta[b * s.outputs + n + j] : 0;
-    for (std::size_t k = 0; k < live; k += kTileRows) {
-      const UpdateTile t{scratch.packed + k * s.rows, scratch.columns + k, s.rows, scratch.delta, panels + n * s.inputs,
-                         panelStride, alpha, beta};
-      const std::size_t rows = smaller(kTileRows, live - k);
-      if (whole)
-        updateRows<kTileVecs>(rows, t);
-      else
-        updateRows<kPanelVecs>(rows, t);
+  // Lists read a delta for every product, tiles read one for a whole column of products.
+  if (kShareOfLists * static_cast<double>(columns.live) > static_cast<double>(columns.count * s.rows)) {
+    for (std::size_t n = 0; n < s.outputs; n += kTilePanels * kPanel) {
+      const bool whole = s.outputs - n > kPanel * (kTilePanels - 1);
+      for (std::size_t k = 0; k < columns.count; k += kTileRows) {
+        const ColumnTile t{scratch.packed + k * stride, stride,  scratch.columns + k, s.rows, scratch.delta + n,
+                           outputs, panels + n * s.inputs, panelStride, alpha, beta};
+        const std::size_t rows = smaller(kTileRows, columns.count - k);
+        if (whole)
+          columnRows<kTileVecs>(rows, t);
+        else
+          columnRows<kPanelVecs>(rows, t);
+      }
     }
+    return;
+  }
+  listColumns(scratch, columns, stride, outputs);
+  const std::size_t vecs = outputs / kLanes;
+  const std::size_t tiles = (vecs + kUpdateVecs - 1) / kUpdateVecs;
+  for (std::size_t tile = 0, v = 0; tile < tiles; ++tile) {
+    const std::size_t now = roundUp((vecs - v + (tiles - tile) - 1) / (tiles - tile), kPanelVecs);
+    const UpdateTile t{scratch.columns, scratch.start,           scratch.rows,
+                       scratch.product, columns.count,           scratch.delta + v * kLanes,
+                       panels + v * kLanes * s.inputs, panelStride, alpha, beta};
+    updateVecs(now, t);
+    v += now;
   }
 }
 
