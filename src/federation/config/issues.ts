@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { describe } from '../../errors.js';
 import type { ConfigProblem, Origin } from './errors.js';
 import { dottedPath, nearest, toCamel, toKebab } from './names.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { stageSchema } from './stages.js';
 
 /** Version of the configuration tree, the value of the top-level key `schema`. */

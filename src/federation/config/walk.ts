@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { dottedPath } from './names.js';
 
 /** The schema below defaults, optionals and transforms. */
