@@ -1,15 +1,10 @@
 // Our side of the peers' `train`: one local job, from the same weights, on the same examples in the same order.
+import { prepareLocalJob, runnerFor } from '../dist/cli/bench/local-job.js';
 
 import { dataset, withShape } from '../dist/data/dataset.js';
 import { loadMnist } from '../dist/data/mnist.node.js';
-import { findAddon } from '../dist/kernels/select.js';
 import { cifar10Cnn, mlp, mnistCnn, softmaxRegression } from '../dist/nn/zoo.js';
 import { defineModel } from '../dist/program/model.js';
-import { trainingProgram } from '../dist/program/programs.js';
-import { startScalars } from '../dist/program/scalars.js';
-import { programExamples } from '../dist/train/examples.js';
-import { createInlineRunner } from '../dist/train/inline-runner.js';
-import { createNativeRunner } from '../dist/train/native-runner.js';
 import { fillUniform } from './our-kernels.mjs';
 
 const MODELS = {
@@ -61,32 +56,20 @@ export async function prepareTraining(kernels, args) {
   const steps = args.steps ?? (dense ? Math.max(2, Math.floor(600 / batch)) : 6);
   const plain = args.model === 'cifar10-cnn' && args.dropout === false;
   const model = plain ? cifarWithoutDropout() : MODELS[args.model]();
-  const data = programExamples(await examples(model, steps * batch));
-  const program = trainingProgram(model, { batchSize: batch, examples: data.format });
-  const initial = initialWeights(model);
-  const bindings = { ...data.bindings, initial };
-  for (const { name, dtype, length, role } of program.spaces)
-    if (!(name in bindings) && role !== 'arena' && role !== 'index')
-      bindings[name] = new { f32: Float32Array, f64: Float64Array, u8: Uint8Array, u32: Uint32Array }[dtype](
-        length,
-      );
-  const runner = runnerOf(kernels);
-  const scalars = startScalars(program, {
+  const data = await examples(model, steps * batch);
+  const runner = runnerFor(kernels);
+  const job = prepareLocalJob(runner, {
+    model,
+    data,
+    batchSize: batch,
+    steps,
     lr: args.lr ?? (dense ? 0.1 : 0.05),
-    exampleCount: data.bindings.labels.length,
-    dropoutKey: { key0: 1, key1: 2 },
+    initial: initialWeights(model),
   });
-  const index = Uint32Array.from({ length: steps * batch }, (_, i) => i);
   return {
     steps,
-    run: () => runner.run({ program, bindings, index, epochs: 1, scalars }),
-    results: () => [{ weights: bindings.delta.map((v, i) => initial[i] + v) }],
+    run: () => job.run(),
+    results: () => [{ weights: job.result() }],
     dispose: () => runner.dispose(),
   };
-}
-
-function runnerOf(kernels) {
-  if (kernels.backend !== 'native') return createInlineRunner(kernels);
-  const found = findAddon();
-  return createNativeRunner(found.addon, { workers: 1, isa: kernels.isa });
 }

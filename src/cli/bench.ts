@@ -18,6 +18,8 @@ export function benchCommand(run: Verb): Command {
   return new Command('bench')
     .description('Measures this machine: the kernels, training steps, or whole simulations.')
     .addCommand(kernelsCommand(run), { isDefault: true })
+    .addCommand(trainingCommand(run))
+    .addCommand(simulationCommand(run))
     .addHelpText(
       'after',
       `
@@ -82,6 +84,89 @@ Examples:
           throw new KernelCheckError(result.failed.map(({ kernel, backend }) => `${kernel} (${backend})`));
         output.result({ machine, ...result }, () => kernelTable(result, machine, output.colors));
         return result.failed.length > 0 ? EXIT.failed : EXIT.done;
+      }),
+    );
+}
+
+function trainingCommand(run: Verb): Command {
+  return timed(
+    new Command('training').description(
+      'times steps of local training, and what clipping and Fisher add to them',
+    ),
+  )
+    .option('--filter <text>', 'only models whose name holds this text: 2nn, mnist-cnn, cifar10-cnn')
+    .addHelpText(
+      'after',
+      `
+One thread, but for "2 threads": the clients a second of two threads over those of one. "clip / SGD" is a step with every
+example's gradient clipped (no noise) over a plain one, "Fisher / SGD" a step of the diagonal Fisher.
+
+Examples:
+  heddle bench training --filter 2nn
+  heddle bench training --backend native --seconds 2 --json`,
+    )
+    .action(
+      run(async (options: BenchOptions & { filter?: string }) => {
+        const output = createOutput(options);
+        const { benchTraining, workloads } = await import('./bench/training.js');
+        const { describeMachine, trainingTable } = await import('./bench/tables.js');
+        const { filter } = options;
+        if (filter !== undefined && !workloads.some(({ name }) => name.includes(filter)))
+          throw new UsageError(
+            `no timed model has ${JSON.stringify(filter)} in its name`,
+            `the models are ${[...new Set(workloads.map(({ name }) => name))].join(', ')}`,
+          );
+        const backends = await benchBackends(options);
+        const machine = await describeMachine(backends);
+        const result = await benchTraining({
+          backends,
+          filter,
+          secondsEach: options.seconds,
+          turns: options.turns,
+          onRow: ({ workload, batchSize, backend }) => output.note(`  ${workload} B=${batchSize} ${backend}`),
+        });
+        output.result({ machine, ...result }, () => trainingTable(result, machine, output.colors));
+        return result.failed.length > 0 ? EXIT.failed : EXIT.done;
+      }),
+    );
+}
+
+interface SimulationOptions extends BenchOptions {
+  workers?: number;
+  runs: number;
+}
+
+function simulationCommand(run: Verb): Command {
+  return withCommonOptions(
+    new Command('simulation')
+      .description('times a published run, the overhead of a client update, and watches memory')
+      .addOption(backendOption())
+      .addOption(isaOption())
+      .option('--workers <n>', 'threads that train clients; 0: chosen', wholeNumber(0, 1024))
+      .option('--runs <n>', 'runs of the published workload; the median counts', wholeNumber(1, 100), 3),
+  )
+    .addHelpText(
+      'after',
+      `
+The published run is mnist-lr of FLUTE: 1000 clients, 10 a round, batch 10, 100 rounds, an evaluation every 20.
+
+Examples:
+  heddle bench simulation
+  heddle bench simulation --backend wasm --runs 1 --json`,
+    )
+    .action(
+      run(async (options: SimulationOptions) => {
+        const output = createOutput(options);
+        const { benchSimulation } = await import('./bench/simulation.js');
+        const { describeMachine, simulationTable } = await import('./bench/tables.js');
+        const { backend, isa, workers, runs } = options;
+        const kernels = await loadBackend({ backend, isa });
+        const machine = await describeMachine([kernels]);
+        kernels.dispose();
+        const onStep = (text: string): void => output.note(`  ${text}`);
+        const result = await benchSimulation({ backend, isa, workers, runs, onStep });
+        output.result({ machine, ...result }, () => simulationTable(result, machine, output.colors));
+        return EXIT.done;
       }),
     );
 }

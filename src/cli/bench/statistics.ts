@@ -10,6 +10,9 @@ export function quantile(values: readonly number[], q: number): number {
   return sorted[below] + (place - below) * (sorted[above] - sorted[below]);
 }
 
+export const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
+
 export const median = (values: readonly number[]): number => quantile(values, 0.5);
 
 /** Half the distance of the quartiles over the median: the scatter of a timing that a few outliers do not move. */
