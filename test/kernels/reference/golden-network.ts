@@ -130,6 +130,6 @@ export function runBatch(
   const losses = new Float32Array(n);
   const delta = new Float32Array(x.length);
   kernels.softmaxCrossEntropyF32(losses, delta, x, labels, x.length / n, 1 / n);
-  const inputGradient = backward.reduce((dy, step) => step(dy), delta);
+  const inputGradient = backward.reduce<Float32Array>((dy, step) => step(dy), delta);
   return { logits: x, losses, gradient, inputGradient };
 }
