@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { InvalidArgumentError } from '../../src/errors.js';
 import { createSecureNoise, createSimRng } from '../../src/privacy/noise.js';
 import { centralNoiseStddev } from '../../src/update/gaussian-noise.js';
@@ -173,6 +173,20 @@ describe('secure noise', () => {
     noise.addNormal(x.subarray(0, n), 1e12);
     expect(x.subarray(0, n).every((v) => v !== 1e9)).toBe(true);
     expect(x[n]).toBe(1e9);
+  });
+
+  it('takes four words for every two values, each word once, and leaves none in memory', () => {
+    const drawn: Uint32Array[] = [];
+    const draw = globalThis.crypto.getRandomValues.bind(globalThis.crypto);
+    const spy = vi.spyOn(globalThis.crypto, 'getRandomValues').mockImplementation((words) => {
+      drawn.push(words as unknown as Uint32Array);
+      return draw(words);
+    });
+    noise.addNormal(new Float32Array(20_001), 1);
+    spy.mockRestore();
+    // 10,001 pairs of four words, 16,384 words to a draw: three draws.
+    expect(drawn).toHaveLength(3);
+    expect(drawn.every((words) => words.every((word) => word === 0))).toBe(true);
   });
 
   it('scales with the deviation, and adds', () => {

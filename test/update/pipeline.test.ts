@@ -105,6 +105,17 @@ for (const each of backends)
       });
     });
 
+    it('gives a receipt no trace of the client before', async () => {
+      const pipeline = createPipeline([chooses((client) => (client === 0 ? [0, 3] : [5, 6]))]);
+      for (const client of [0, 1]) {
+        const context = planContext(each, spec, { client });
+        const delivery = await pipeline.deliver(context);
+        const ones = new Float32Array(delivery.params.length).fill(1);
+        const { update } = pipeline.receive(ones, delivery, context, false);
+        expect(update.filter((v) => v !== 0)).toHaveLength(delivery.params.length);
+      }
+    });
+
     it('noises the values that are sent and no others', async () => {
       const noise = gaussianNoise({ where: 'client', noiseMultiplier: 1, maxNorm: 1, source: 'simulation' });
       const pipeline = createPipeline([chooses(() => [2]), clip({ maxNorm: 1 }), noise]);

@@ -114,6 +114,7 @@ describe('position codes', () => {
     ['a varint that does not end', 'gaps', [0x80], 10],
     ['a varint above 32 bits', 'gaps', [0xff, 0xff, 0xff, 0xff, 0x7f], 10],
     ['a varint of 200 bytes worth nothing', 'gaps', [...Array<number>(200).fill(0x80), 0], 10],
+    ['a varint of 200 bytes', 'gaps', [...Array<number>(200).fill(0x80), 1], 10],
     ['a varint with leading zeros', 'gaps', [0x81, 0x80, 0], 10],
     ['more gaps than units', 'gaps', [0, 0, 0], 2],
     ['runs that stop early', 'runs', [4], 10],
