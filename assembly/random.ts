@@ -1,9 +1,7 @@
 // Addressed randomness: element i depends on the address of the stream and on i alone.
 import { normalPairs, normalPairsF64 } from './normal';
 import { fillWords, fillWordVectors, interleave, kPiece, openStream, philoxWord0, pieceWords } from './philox';
-
-/** Normals of one piece in float64. */
-const pieceF64: usize = memory.data(8192, 16);
+import { scratch } from './scratch';
 
 export function randomBitsU32(
   out: usize,
@@ -117,7 +115,7 @@ export function normalF64(
     const count = min(n - first, kNormals);
     const groups = (count + 7) >> 3;
     fillWordVectors(pieceWords, <u64>first >> 1, groups);
-    let to = pieceF64;
+    let to = scratch;
     for (let p = pieceWords, end = pieceWords + (groups << 6); p < end; p += 64, to += 64) {
       const w0 = v128.load(p);
       const w1 = v128.load(p, 16);
@@ -140,7 +138,7 @@ export function normalF64(
         s,
       );
     }
-    memory.copy(out + (first << 3), pieceF64, count << 3);
+    memory.copy(out + (first << 3), scratch, count << 3);
   }
 }
 

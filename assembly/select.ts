@@ -1,8 +1,9 @@
 // Exact selection by magnitude, and gathers of rows and blocks.
+import { scratch } from './scratch';
 
 const kDigits: usize = 2048;
 /** Two histograms in turn: neighbours often share a digit, and one counter would wait for its own store each time. */
-const histogram: usize = memory.data(16384, 16);
+const histogram: usize = scratch;
 
 /** Rank that is left after `findDigit`. */
 let rank: u32 = 0;
