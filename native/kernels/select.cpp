@@ -13,26 +13,42 @@ std::uint32_t findDigit(const std::uint32_t* histogram, std::uint32_t digits, st
   return digit;
 }
 
-/// Counts the digit (magnitude >> shift) & mask of the elements whose magnitude >> prefixShift equals prefix.
-void countDigits(std::uint32_t* histogram, const float* x, std::size_t n, std::uint32_t prefix, int prefixShift, int shift,
-                 std::uint32_t mask) {
-  const auto count = [&](std::uint32_t magnitude) {
-    if (magnitude >> prefixShift == prefix) ++histogram[(magnitude >> shift) & mask];
-  };
-  constexpr std::size_t kStep = 4 * kFloats;
+/// Counts the 10-bit digit at `shift` of the elements whose magnitude starts with `prefix`: few of them, as a rule.
+void countDigits(std::uint32_t* histogram, const float* x, std::size_t n, std::uint32_t prefix, int shift) {
+  const int prefixShift = shift + 10;
+  const auto count = [=](std::uint32_t magnitude) { ++histogram[magnitude >> shift & 1023]; };
   std::size_t i = 0;
-  for (; i + kStep <= n; i += kStep) {
-    // Most elements have another prefix: a whole step without a match costs a few compares and one branch.
-    I32 matches = {};
-    for (std::size_t v = 0; v < 4; ++v)
-      matches |= ((loadAs<U32>(x + i + v * kFloats) & kMagnitude) >> prefixShift) == prefix;
-    const U64 wide = (U64)matches;
-    std::uint64_t any = 0;
-    for (std::size_t lane = 0; lane < kDoubles; ++lane) any |= wide[lane];
-    if (any == 0) continue;
-    for (std::size_t e = i; e < i + kStep; ++e) count(bitsOf(x[e]) & kMagnitude);
+#if defined(HEDDLE_AVX512)
+  // Matches are packed into a buffer first: whether a vector holds one is a coin that no branch predictor guesses.
+  constexpr std::size_t kBuffered = 1024;
+  std::uint32_t found[kBuffered + kFloats];
+  std::size_t held = 0;
+  const auto flush = [&] {
+    for (std::size_t f = 0; f < held; ++f) count(found[f]);
+    held = 0;
+  };
+  for (; i + kFloats <= n; i += kFloats) {
+    const U32 magnitude = loadAs<U32>(x + i) & kMagnitude;
+    const __mmask16 matches = _mm512_movepi32_mask((__m512i)(magnitude >> prefixShift == prefix));
+    store(found + held, _mm512_maskz_compress_epi32(matches, (__m512i)magnitude));
+    held += static_cast<std::size_t>(__builtin_popcount(matches));
+    if (held >= kBuffered) flush();
   }
-  for (; i < n; ++i) count(bitsOf(x[i]) & kMagnitude);
+  flush();
+#elif defined(__x86_64__)
+  for (; i + kFloats <= n; i += kFloats) {
+    const U32 magnitude = loadAs<U32>(x + i) & kMagnitude;
+    const F32 matches = (F32)(magnitude >> prefixShift == prefix);
+#if defined(HEDDLE_AVX2)
+    int bits = _mm256_movemask_ps(matches);
+#else
+    int bits = _mm_movemask_ps(matches);
+#endif
+    for (; bits != 0; bits &= bits - 1) count(bitsOf(x[i + static_cast<std::size_t>(__builtin_ctz(bits))]) & kMagnitude);
+  }
+#endif
+  for (; i < n; ++i)
+    if ((bitsOf(x[i]) & kMagnitude) >> prefixShift == prefix) count(bitsOf(x[i]) & kMagnitude);
 }
 
 HEDDLE_INLINE void copyRun(float* dst, const float* src, std::size_t n) {
@@ -63,7 +79,7 @@ float magnitudeThresholdF32(const float* x, std::size_t n, std::uint32_t k) {
   for (int shift = 10; shift >= 0; shift -= 10) {
     std::uint32_t* const digits = histogram[1];
     for (std::uint32_t d = 0; d < 1024; ++d) digits[d] = 0;
-    countDigits(digits, x, n, prefix, shift + 10, shift, 1023);
+    countDigits(digits, x, n, prefix, shift);
     prefix = prefix << 10 | findDigit(digits, 1024, rank);
   }
   return floatOf(prefix);
