@@ -18,8 +18,9 @@ import { type Candidate, timeInTurn } from './timing.js';
 /** One kernel at one size on one back end. */
 export interface KernelRow {
   kernel: KernelName;
-  /** The sizes and scalars of the case, as `n=16777216`. */
+  /** The case in short, and all of its sizes and scalars. */
   size: string;
+  case: Case;
   backend: string;
   isa: string;
   medianSeconds: number;
@@ -131,10 +132,23 @@ function scalarsOf(spec: KernelSpec, values: Case): Record<string, number> {
   return scalars;
 }
 
+/** A case as people name it: 16 Mi, 10x200x784 NT, 10x1x28x28 to 32x28x28 by 5x5. */
 function sizeText(values: Case): string {
+  const { batch, m, n, k, transA = 0, transB = 0, ...rest } = values;
+  if (m !== undefined && k !== undefined) return `${m}x${n}x${k} ${'NT'[transA]}${'NT'[transB]}`;
+  if (batch !== undefined && rest.outChannels !== undefined) {
+    const { inChannels, height, width, outChannels, outHeight, outWidth, kernelHeight, kernelWidth } = rest;
+    const from = `${batch}x${inChannels}x${height}x${width}`;
+    return `${from} to ${outChannels}x${outHeight}x${outWidth} by ${kernelHeight}x${kernelWidth}`;
+  }
   return Object.entries(values)
-    .map(([name, value]) => `${name}=${value}`)
+    .map(([name, value]) => `${name}=${binaryNumber(value)}`)
     .join(' ');
+}
+
+function binaryNumber(value: number): string {
+  if (value >= 1 << 20 && value % (1 << 20) === 0) return `${value >> 20}Mi`;
+  return String(value);
 }
 
 interface Ceiling {
@@ -242,6 +256,7 @@ function timeCase(
     const row: KernelRow = {
       kernel,
       size: sizeText(values),
+      case: values,
       backend: backend.backend,
       isa: backend.isa,
       medianSeconds: seconds,
