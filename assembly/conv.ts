@@ -1,5 +1,22 @@
 // Convolutions on NCHW images as products of packed pixels (broadcast) and packed weights (in lanes); see docs/kernels.md
 // for the order of the chains. Offsets in bytes, sizes in elements.
+import {
+  adjoint,
+  batch,
+  chainChannels,
+  inHeight,
+  inWidth,
+  kernelHeight,
+  kernelWidth,
+  laneChannels,
+  outHeight,
+  outWidth,
+  packWeights,
+  padding,
+  setShape,
+  stride,
+} from './conv_shape';
+import { hasFewDeltas, scatterImages, sparseVectors } from './conv_sparse';
 import { finishRows, kPitch, kScratchBytes, scratch, storeTurned, tileRows } from './tile';
 
 // Longest piece of a chain that is packed at once, and pixels side by side in a tile.
@@ -7,34 +24,6 @@ const kMaxChain: usize = 1024;
 const kMaxPixels: usize = 16;
 const pixels = memory.data(65536, 16);
 const buffer = memory.data(512, 16);
-
-// The shape of the call that runs; globals, because a kernel has no other place to keep them.
-let batch: usize;
-let chainChannels: usize;
-let laneChannels: usize;
-let inHeight: usize;
-let inWidth: usize;
-let outHeight: usize;
-let outWidth: usize;
-let kernelHeight: usize;
-let kernelWidth: usize;
-let stride: usize;
-let padding: usize;
-let adjoint: bool;
-
-// Weights of chain steps from .. from+count for `vectors` vectors of lanes from `lane` on. The channel whose index runs with
-// the lanes lies `laneStep` bytes apart, the one of the chain `channelStep`.
-function packWeights(to: usize, w: usize, lane: usize, vectors: usize, from: usize, count: usize): void {
-  const taps = (kernelHeight * kernelWidth) << 2;
-  const laneStep = adjoint ? taps : chainChannels * taps;
-  const channelStep = adjoint ? laneChannels * taps : taps;
-  const width = vectors << 2;
-  for (let p = from; p < from + count; p++) {
-    const at = w + (p % chainChannels) * channelStep + ((p / chainChannels) << 2);
-    for (let i = lane; i < lane + width; i++, to += 4)
-      store<f32>(to, i < laneChannels ? load<f32>(at + i * laneStep) : 0);
-  }
-}
 
 // Pixels (y, x) .. (y, x + rows - 1) of the result: what chain step from + p of pixel r multiplies stands at
 // (p * kMaxPixels + r).
@@ -105,7 +94,8 @@ function pixelTile(
   }
 }
 
-function correlate(out: usize, source: usize, w: usize, bias: usize, activation: u32): void {
+// With `sparse` not 0, images of few deltas have been done already.
+function correlate(out: usize, source: usize, w: usize, bias: usize, activation: u32, sparse: usize): void {
   const chain = kernelHeight * kernelWidth * chainChannels;
   const vectors = (laneChannels + 3) >> 2;
   const inImage = (chainChannels * inHeight * inWidth) << 2;
@@ -123,7 +113,8 @@ function correlate(out: usize, source: usize, w: usize, bias: usize, activation:
         panel += (count * strip) << 4;
         v += strip;
       }
-      for (let image: usize = 0; image < batch; image++)
+      for (let image: usize = 0; image < batch; image++) {
+        if (sparse && hasFewDeltas(source + image * inImage)) continue;
         for (let y: usize = 0; y < outHeight; y++)
           for (let x: usize = 0; x < outWidth; ) {
             const left = outWidth - x;
@@ -133,6 +124,7 @@ function correlate(out: usize, source: usize, w: usize, bias: usize, activation:
             pixelTile(to, bias, rows, first << 2, group, count, from == 0, from + count == chain, activation);
             x += rows;
           }
+      }
     }
   }
 }
@@ -155,19 +147,21 @@ export function conv2dF32(
   columns: u32,
   activation: u32,
 ): void {
-  batch = images;
-  chainChannels = inChannels;
-  laneChannels = outChannels;
-  inHeight = height;
-  inWidth = width;
-  outHeight = rows;
-  outWidth = columns;
-  kernelHeight = kernelRows;
-  kernelWidth = kernelColumns;
-  stride = step;
-  padding = pad;
-  adjoint = false;
-  correlate(y, x, w, bias, activation);
+  setShape(
+    false,
+    images,
+    inChannels,
+    height,
+    width,
+    outChannels,
+    kernelRows,
+    kernelColumns,
+    step,
+    pad,
+    rows,
+    columns,
+  );
+  correlate(y, x, w, bias, activation, 0);
 }
 
 export function conv2dDataGradF32(
@@ -186,18 +180,22 @@ export function conv2dDataGradF32(
   rows: u32,
   columns: u32,
 ): void {
-  batch = images;
-  chainChannels = outChannels;
-  laneChannels = inChannels;
-  inHeight = rows;
-  inWidth = columns;
-  outHeight = height;
-  outWidth = width;
-  kernelHeight = kernelRows;
-  kernelWidth = kernelColumns;
-  stride = step;
-  padding = pad;
-  adjoint = true;
-  correlate(dx, dy, w, 0, 0);
+  setShape(
+    true,
+    images,
+    inChannels,
+    height,
+    width,
+    outChannels,
+    kernelRows,
+    kernelColumns,
+    step,
+    pad,
+    rows,
+    columns,
+  );
+  const vectors = sparseVectors();
+  const sparse = vectors > 0 ? scatterImages(dx, dy, w, vectors) : 0;
+  if (sparse < batch) correlate(dx, dy, w, 0, 0, vectors);
 }
 export { conv2dWeightGradF32, conv2dWeightGradRowsF32 } from './conv_weights';
