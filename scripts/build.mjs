@@ -16,12 +16,19 @@ const requireNative = process.env.HEDDLE_REQUIRE_NATIVE === '1';
 
 const inputs = {
   wasm: ['assembly', 'asconfig.json', 'package-lock.json'],
-  typescript: ['src', 'assembly', 'tsconfig.json', 'scripts/build-report.mjs', 'package-lock.json'],
+  typescript: [
+    'src',
+    'assembly',
+    'tsconfig.json',
+    'scripts/build-report.mjs',
+    'scripts/build-worker.mjs',
+    'package-lock.json',
+  ],
   native: ['native', 'CMakeLists.txt', 'package-lock.json'],
 };
 const outputs = {
   wasm: ['build/wasm/engine.wasm', 'src/platform/generated/wasm-bytes.ts'],
-  typescript: ['dist/index.js', 'dist/engine.wasm'],
+  typescript: ['src/platform/generated/worker-source.ts', 'dist/index.js', 'dist/engine.wasm'],
   native: ['build/Release/heddle.node'],
 };
 
@@ -63,6 +70,7 @@ function buildWasm() {
 }
 
 function buildTypeScript() {
+  run('worker bundle', [join(root, 'scripts/build-worker.mjs')]);
   run('TypeScript', [bin('typescript', 'tsc'), '-p', 'tsconfig.json']);
   writeFileSync(join(root, 'dist/engine.wasm'), readFileSync(join(root, 'build/wasm/engine.wasm')));
   if (existsSync(join(root, 'scripts/build-report.mjs')))
@@ -137,7 +145,7 @@ function hashOf(paths) {
 }
 
 function addToHash(hash, path) {
-  if (!existsSync(path) || path.includes('wasm-bytes')) return;
+  if (!existsSync(path) || path.endsWith(join('platform', 'generated'))) return;
   if (statSync(path).isDirectory()) {
     for (const entry of readdirSync(path).sort()) addToHash(hash, join(path, entry));
   } else {

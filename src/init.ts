@@ -1,12 +1,15 @@
 import { setBackend } from './kernels/current.js';
 import { type BackendInfo, type BackendOptions, useWasm } from './kernels/select.js';
-import type { WorkerHandle } from './platform/platform.js';
+import { webWorkerHandle } from './platform/web-worker.js';
 import { useWorkers } from './train/worker-pool.js';
 
 export interface InitOptions extends BackendOptions {
   /** Another engine.wasm than the inlined one: its bytes, a compiled module, or where to fetch it. */
   wasm?: WebAssembly.Module | BufferSource | URL | string;
-  /** Starts a thread that runs `heddle/worker`, where a bundler wants its own syntax for that. */
+  /**
+   * Starts a thread that runs `heddle/worker`. A page needs it where its content policy refuses workers from a Blob
+   * (no `worker-src blob:`).
+   */
   createWorker?: () => Worker;
 }
 
@@ -31,13 +34,4 @@ async function compile(wasm: NonNullable<InitOptions['wasm']>): Promise<WebAssem
     return WebAssembly.compile(await response.arrayBuffer());
   }
   return WebAssembly.compile(wasm);
-}
-
-function webWorkerHandle(worker: Worker): WorkerHandle {
-  return {
-    post: (message, transfer = []) => worker.postMessage(message, transfer as ArrayBuffer[]),
-    onMessage: (listener) => worker.addEventListener('message', (event) => listener(event.data)),
-    onError: (listener) => worker.addEventListener('error', (event) => listener(new Error(event.message))),
-    terminate: async () => worker.terminate(),
-  };
 }

@@ -1,5 +1,18 @@
 import { decodeBase64 } from './base64.js';
+import { workerSource } from './generated/worker-source.js';
 import type { ParentHandle, Platform, WorkerHandle } from './platform.js';
+import { webWorkerHandle } from './web-worker.js';
+
+let workerUrl: string | undefined;
+
+/**
+ * A thread that runs the worker entry the package carries, started from a Blob, so that no bundler has to know of it. A
+ * content policy must allow that with `worker-src blob:`, or `init({ createWorker })` start the file `heddle/worker`.
+ */
+function startWorker(): WorkerHandle {
+  workerUrl ??= URL.createObjectURL(new Blob([workerSource], { type: 'text/javascript' }));
+  return webWorkerHandle(new Worker(workerUrl, { name: 'heddle' }));
+}
 
 export const platform: Platform = {
   name: 'web',
@@ -10,15 +23,7 @@ export const platform: Platform = {
     const { wasmBase64 } = await import('./generated/wasm-bytes.js');
     return WebAssembly.compile(decodeBase64(wasmBase64));
   },
-  createWorker(): WorkerHandle {
-    const worker = new Worker(new URL('../train/worker-entry.js', import.meta.url), { type: 'module' });
-    return {
-      post: (message, transfer = []) => worker.postMessage(message, transfer as ArrayBuffer[]),
-      onMessage: (listener) => worker.addEventListener('message', (event) => listener(event.data)),
-      onError: (listener) => worker.addEventListener('error', (event) => listener(new Error(event.message))),
-      terminate: async () => worker.terminate(),
-    };
-  },
+  createWorker: startWorker,
   residentBytes: () => undefined,
 };
 
