@@ -10,7 +10,9 @@ double clipInPlaceF32(float* x, std::size_t n, double maxNorm) {
   const double norm = __builtin_sqrt(sumOfSquares(x, n));
   if (!__builtin_isfinite(norm)) return norm;
   const float factor = clipFactor(norm, maxNorm);
-  if (factor != 1) map(x, n, [=](auto v) { return v * factor; }, x);
+  if (factor != 1)
+    map(
+        x, n, [=](auto v) { return v * factor; }, x);
   return norm;
 }
 
@@ -31,7 +33,8 @@ double clipAccumulateF64(double* acc, const float* x, std::size_t n, double maxN
 }
 
 void accumulateF64(double* acc, const float* x, std::size_t n, double weight) {
-  accumulate(acc, n, [=](auto sum, auto v) { return sum + weight * v; }, x);
+  accumulate(
+      acc, n, [=](auto sum, auto v) { return sum + weight * v; }, x);
 }
 
 void maskedAccumulateF64(double* __restrict acc, double* __restrict counts, const float* __restrict x,
@@ -67,7 +70,8 @@ void meanOfHoldersF32(float* dst, const double* acc, const double* counts, std::
       [=](std::size_t i) { return counts[i] > 0 && counts[i] >= minCount ? acc[i] / counts[i] : 0.0; });
 }
 
-void weightedSumF32(float* dst, const float* const* sources, const double* weights, std::size_t n, std::size_t lists) {
+void weightedSumF32(float* dst, const float* const* sources, const double* weights, std::size_t n,
+                    std::size_t lists) {
   produce(
       dst, n,
       [=](std::size_t i, F64(&sums)[4]) {

@@ -6,21 +6,24 @@
 namespace heddle::HEDDLE_ISA {
 
 void accumulateSquaresF64(double* acc, const float* g, std::size_t n) {
-  accumulate(acc, n, [](auto sum, auto v) { return sum + v * v; }, g);
+  accumulate(
+      acc, n, [](auto sum, auto v) { return sum + v * v; }, g);
 }
 
 void movingAverageSquaresF32(float* v, const float* g, std::size_t n, float decay) {
   const float take = 1 - decay;
-  map(v, n, [=](auto old, auto u) { return decay * old + take * (u * u); }, v, g);
+  map(
+      v, n, [=](auto old, auto u) { return decay * old + take * (u * u); }, v, g);
 }
 
 void scoreUnitsF64(double* scores, const double* fisher, std::size_t units, std::uint32_t rowLength) {
   for (std::size_t u = 0; u < units; ++u)
-    scores[u] += sumTerms(rowLength, [](auto v) { return v; }, fisher + u * rowLength);
+    scores[u] += sumTerms(
+        rowLength, [](auto v) { return v; }, fisher + u * rowLength);
 }
 
-void fisherAverageF32(float* dst, const float* const* models, const float* const* fishers, const double* weights,
-                      std::size_t n, std::size_t lists, double floor) {
+void fisherAverageF32(float* dst, const float* const* models, const float* const* fishers,
+                      const double* weights, std::size_t n, std::size_t lists, double floor) {
   produce(
       dst, n,
       [=](std::size_t i, F64(&values)[4]) {

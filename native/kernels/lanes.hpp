@@ -1,5 +1,5 @@
-// Vectors of the instruction set this unit is compiled for, as GCC and Clang vector extensions: arithmetic, compares and
-// `mask ? a : b` on them are element by element and rounded after every step.
+// Vectors of the instruction set this unit is compiled for, as GCC and Clang vector extensions: arithmetic,
+// compares and `mask ? a : b` on them are element by element and rounded after every step.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -177,8 +177,9 @@ HEDDLE_INLINE F64 squareRoot(F64 v) {
 #endif
 }
 
-// Stores past the cache. From kStreamBytes on, a destination would throw everything else out of the last-level cache and
-// cost a read of each line before its write; below, the caller is likely to read it back soon.
+// Stores past the cache. From kStreamBytes on, a destination would throw everything else out of the
+// last-level cache and cost a read of each line before its write; below, the caller is likely to read it back
+// soon.
 constexpr std::size_t kStreamBytes = std::size_t{16} << 20;
 
 #if defined(__x86_64__)

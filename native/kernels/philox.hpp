@@ -1,5 +1,6 @@
-// Philox4x32-10 (Salmon et al. 2011) on vectors: one block a 64-bit lane. A 64-bit product of a lane's low half is then one
-// instruction, and what stands in the high half of the other words does no harm: nobody reads it.
+// Philox4x32-10 (Salmon et al. 2011) on vectors: one block a 64-bit lane. A 64-bit product of a lane's low
+// half is then one instruction, and what stands in the high half of the other words does no harm: nobody
+// reads it.
 #pragma once
 #include "lanes.hpp"
 
@@ -35,8 +36,8 @@ struct Stream {
   std::uint32_t keys0[kRounds];
   std::uint32_t keys1[kRounds];
 
-  HEDDLE_INLINE Stream(std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh,
-                       std::uint32_t step_, std::uint32_t site_)
+  HEDDLE_INLINE Stream(std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow,
+                       std::uint32_t blockHigh, std::uint32_t step_, std::uint32_t site_)
       : block(std::uint64_t{blockHigh} << 32 | blockLow), step(step_), site(site_) {
     for (int round = 0; round < kRounds; ++round) {
       keys0[round] = key0 + static_cast<std::uint32_t>(round) * kWeyl0;
@@ -84,8 +85,9 @@ HEDDLE_INLINE std::uint32_t philoxWord0(const Stream& stream, std::uint32_t c0, 
   return x0;
 }
 
-/// kFloats blocks as four vectors of 32-bit words. Lane 4L + j holds block j * kRows + L, so that transposing 4 x 4 inside
-/// every 128 bits (`interleave`) leaves vector j with blocks j * kRows, j * kRows + 1, ... in order.
+/// kFloats blocks as four vectors of 32-bit words. Lane 4L + j holds block j * kRows + L, so that transposing
+/// 4 x 4 inside every 128 bits (`interleave`) leaves vector j with blocks j * kRows, j * kRows + 1, ... in
+/// order.
 constexpr std::size_t kRows = kFloats / 4;
 struct Words {
   U32 w[4];
@@ -103,16 +105,17 @@ HEDDLE_INLINE Words philoxBlocks(const Stream& stream, std::uint64_t first) {
 }
 
 #if defined(HEDDLE_AVX512)
-#define HEDDLE_SHUFFLE(a, b, i, j, k, l)                                                                             \
-  __builtin_shufflevector(a, b, i, j, k, l, i + 4, j + 4, k + 4, l + 4, i + 8, j + 8, k + 8, l + 8, i + 12, j + 12, \
-                          k + 12, l + 12)
+#define HEDDLE_SHUFFLE(a, b, i, j, k, l)                                                                    \
+  __builtin_shufflevector(a, b, i, j, k, l, i + 4, j + 4, k + 4, l + 4, i + 8, j + 8, k + 8, l + 8, i + 12, \
+                          j + 12, k + 12, l + 12)
 #elif defined(HEDDLE_AVX2)
 #define HEDDLE_SHUFFLE(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l, i + 4, j + 4, k + 4, l + 4)
 #else
 #define HEDDLE_SHUFFLE(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
 #endif
 
-/// Transposes 4 x 4 elements inside every 128 bits: v[j] becomes what belongs at element j * kFloats of the batch.
+/// Transposes 4 x 4 elements inside every 128 bits: v[j] becomes what belongs at element j * kFloats of the
+/// batch.
 template <typename Vector>
 HEDDLE_INLINE void interleave(Vector (&v)[4]) {
   constexpr int n = static_cast<int>(kFloats);
@@ -130,8 +133,8 @@ HEDDLE_INLINE void interleave(Vector (&v)[4]) {
 /// Elements in one batch of kFloats blocks.
 constexpr std::size_t kBatch = 4 * kFloats;
 
-/// Words of elements [from, from + count) of the stream, `from` a multiple of 4; writes whole batches, so `out` has room for
-/// count rounded up to a multiple of kBatch.
+/// Words of elements [from, from + count) of the stream, `from` a multiple of 4; writes whole batches, so
+/// `out` has room for count rounded up to a multiple of kBatch.
 HEDDLE_INLINE void fillWords(std::uint32_t* out, const Stream& stream, std::size_t from, std::size_t count) {
   for (std::size_t i = 0; i < count; i += kBatch) {
     Words words = philoxBlocks(stream, stream.block + (from + i) / 4);

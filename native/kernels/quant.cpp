@@ -7,13 +7,15 @@ namespace {
 
 constexpr std::uint32_t kMagnitude = 0x7fffffff;
 constexpr std::uint32_t kInfinity = 0x7f800000;
-/// Bits of 2^-14, the smallest normal binary16, and what takes its exponent from float32's bias to binary16's.
+/// Bits of 2^-14, the smallest normal binary16, and what takes its exponent from float32's bias to
+/// binary16's.
 constexpr std::uint32_t kSmallestNormal = 0x38800000;
 constexpr std::uint32_t kRebias = 112U << 23;
 
 // The conversions below take one element as std::uint32_t, or a vector of them as U32.
 
-/// binary16 of the float32 with bits u, nearest even, by integers: for a subnormal result, adding 0.5 rounds to steps of 2^-24.
+/// binary16 of the float32 with bits u, nearest even, by integers: for a subnormal result, adding 0.5 rounds
+/// to steps of 2^-24.
 template <typename Bits>
 HEDDLE_INLINE Bits halfOf(Bits u) {
   const Bits zero = {};
@@ -57,7 +59,8 @@ HEDDLE_INLINE U16 packWords(U32 low, U32 high) {
   return (U16)vcombine_u16(vmovn_u32((uint32x4_t)low), vmovn_u32((uint32x4_t)high));
 #else
   U16 words;
-  for (std::size_t i = 0; i < 2 * kFloats; ++i) words[i] = static_cast<std::uint16_t>(i < kFloats ? low[i] : high[i - kFloats]);
+  for (std::size_t i = 0; i < 2 * kFloats; ++i)
+    words[i] = static_cast<std::uint16_t>(i < kFloats ? low[i] : high[i - kFloats]);
   return words;
 #endif
 }
@@ -102,7 +105,8 @@ HEDDLE_INLINE F32 halvesAt(const std::uint16_t* p) { return floatOf(floatBitsOfH
 
 /// codes[i] = 16-bit code of x[i]: `vectors` codes two vectors, `scalar` the bits of one element.
 template <typename Vectors, typename Scalar>
-HEDDLE_INLINE void encodeWords(std::uint16_t* codes, const float* x, std::size_t n, Vectors vectors, Scalar scalar) {
+HEDDLE_INLINE void encodeWords(std::uint16_t* codes, const float* x, std::size_t n, Vectors vectors,
+                               Scalar scalar) {
   constexpr std::size_t kStep = 2 * kFloats;
   const auto next = [=](std::size_t i) { return vectors(load(x + i), load(x + i + kFloats)); };
   const auto one = [=](std::size_t i) { codes[i] = static_cast<std::uint16_t>(scalar(bitsOf(x[i]))); };
@@ -117,9 +121,11 @@ HEDDLE_INLINE void encodeWords(std::uint16_t* codes, const float* x, std::size_t
   for (; i < n; ++i) one(i);
 }
 
-/// x[i] = float32 of codes[i]: `vector` decodes the kFloats codes at a place, `scalar` gives the bits of one element.
+/// x[i] = float32 of codes[i]: `vector` decodes the kFloats codes at a place, `scalar` gives the bits of one
+/// element.
 template <typename Vector, typename Scalar>
-HEDDLE_INLINE void decodeWords(float* x, const std::uint16_t* codes, std::size_t n, Vector vector, Scalar scalar) {
+HEDDLE_INLINE void decodeWords(float* x, const std::uint16_t* codes, std::size_t n, Vector vector,
+                               Scalar scalar) {
   std::size_t i = 0;
   if (shouldStream(x, n)) {
     for (; !isAligned(x + i); ++i) x[i] = floatOf(scalar(codes[i]));
@@ -136,7 +142,8 @@ HEDDLE_INLINE std::int32_t largestLane(I32 v) {
   return _mm512_reduce_max_epi32((__m512i)v);
 #elif defined(__x86_64__)
 #if defined(HEDDLE_AVX2)
-  const __m128i four = _mm_max_epi32(_mm256_castsi256_si128((__m256i)v), _mm256_extracti128_si256((__m256i)v, 1));
+  const __m128i four =
+      _mm_max_epi32(_mm256_castsi256_si128((__m256i)v), _mm256_extracti128_si256((__m256i)v, 1));
 #else
   const __m128i four = (__m128i)v;
 #endif
@@ -173,7 +180,8 @@ HEDDLE_INLINE std::size_t firstNonFinite(const float* x) {
   return i;
 }
 
-/// roundHalfEven(v) as the low bits of v + 1.5 * 2^23, after clipping v to [-127, 127]; the same code as clipping after.
+/// roundHalfEven(v) as the low bits of v + 1.5 * 2^23, after clipping v to [-127, 127]; the same code as
+/// clipping after.
 HEDDLE_INLINE std::int8_t nearestCode(float v) {
   v = v > 127.0F ? 127.0F : v;
   v = v < -127.0F ? -127.0F : v;
@@ -191,7 +199,8 @@ HEDDLE_INLINE std::int8_t stochasticCode(float v, std::uint32_t word) {
 
 using I8 = std::int8_t __attribute__((vector_size(kVectorBytes)));
 
-/// Four vectors of integers, clipped to [-127, 127], as one vector of bytes in order. The integers are within 16 bits.
+/// Four vectors of integers, clipped to [-127, 127], as one vector of bytes in order. The integers are within
+/// 16 bits.
 HEDDLE_INLINE I8 packCodes(const I32 (&q)[4]) {
 #if defined(HEDDLE_AVX512)
   const __m512i low = _mm512_packs_epi32((__m512i)q[0], (__m512i)q[1]);
@@ -219,6 +228,20 @@ HEDDLE_INLINE I8 packCodes(const I32 (&q)[4]) {
 #endif
 }
 
+/// The next kFloats codes as float32.
+HEDDLE_INLINE F32 codesAt(const std::int8_t* p) {
+#if defined(HEDDLE_AVX512)
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+#elif defined(HEDDLE_AVX2)
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+#elif defined(__x86_64__)
+  return _mm_cvtepi32_ps(_mm_cvtepi8_epi32(_mm_cvtsi32_si128(loadAs<std::int32_t>(p))));
+#else
+  return F32{static_cast<float>(p[0]), static_cast<float>(p[1]), static_cast<float>(p[2]),
+             static_cast<float>(p[3])};
+#endif
+}
+
 /// roundHalfEven: what stands below 1.5 * 2^23 after adding it.
 HEDDLE_INLINE I32 nearestCodes(F32 v) { return (I32)(v + 12582912.0F) - 0x4b400000; }
 
@@ -232,8 +255,8 @@ HEDDLE_INLINE I32 stochasticCodes(F32 v, U32 words) {
 
 /// Quantizes block by block with `encode(first, count, scale)`; scale 0 gives zeros.
 template <typename Encode>
-HEDDLE_INLINE std::int32_t quantizeBlocks(std::int8_t* codes, float* scales, const float* x, std::size_t n, std::size_t block,
-                                          Encode encode) {
+HEDDLE_INLINE std::int32_t quantizeBlocks(std::int8_t* codes, float* scales, const float* x, std::size_t n,
+                                          std::size_t block, Encode encode) {
   for (std::size_t first = 0, b = 0; first < n; first += block, ++b) {
     const std::size_t count = n - first < block ? n - first : block;
     const std::uint32_t largest = largestMagnitude(x + first, count);
@@ -270,9 +293,9 @@ void decodeBf16(float* x, const std::uint16_t* codes, std::size_t n) {
       [](std::uint32_t code) { return code << 16; });
 }
 
-void encodeF16Stochastic(std::uint16_t* __restrict codes, const float* __restrict x, std::size_t n, std::uint32_t key0,
-                         std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step,
-                         std::uint32_t site) {
+void encodeF16Stochastic(std::uint16_t* __restrict codes, const float* __restrict x, std::size_t n,
+                         std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow,
+                         std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site) {
   const Stream stream(key0, key1, blockLow, blockHigh, step, site);
   forEachPiece(stream, n, [=](std::size_t first, std::size_t count, const std::uint32_t* words) {
     for (std::size_t i = 0; i < count; ++i) {
@@ -296,9 +319,9 @@ void encodeF16Stochastic(std::uint16_t* __restrict codes, const float* __restric
   });
 }
 
-void encodeBf16Stochastic(std::uint16_t* __restrict codes, const float* __restrict x, std::size_t n, std::uint32_t key0,
-                          std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step,
-                          std::uint32_t site) {
+void encodeBf16Stochastic(std::uint16_t* __restrict codes, const float* __restrict x, std::size_t n,
+                          std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow,
+                          std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site) {
   const Stream stream(key0, key1, blockLow, blockHigh, step, site);
   forEachPiece(stream, n, [=](std::size_t first, std::size_t count, const std::uint32_t* words) {
     for (std::size_t i = 0; i < count; ++i) {
@@ -312,8 +335,8 @@ void encodeBf16Stochastic(std::uint16_t* __restrict codes, const float* __restri
   });
 }
 
-std::int32_t quantizeInt8(std::int8_t* __restrict codes, float* __restrict scales, const float* __restrict x, std::size_t n,
-                          std::uint32_t block) {
+std::int32_t quantizeInt8(std::int8_t* __restrict codes, float* __restrict scales, const float* __restrict x,
+                          std::size_t n, std::uint32_t block) {
   const bool past = shouldStream(codes, n) && isAligned(codes) && block % kVectorBytes == 0;
   const std::int32_t bad =
       quantizeBlocks(codes, scales, x, n, block, [=](std::size_t first, std::size_t count, float scale) {
@@ -335,9 +358,10 @@ std::int32_t quantizeInt8(std::int8_t* __restrict codes, float* __restrict scale
   return bad;
 }
 
-std::int32_t quantizeInt8Stochastic(std::int8_t* __restrict codes, float* __restrict scales, const float* __restrict x,
-                                    std::size_t n, std::uint32_t block, std::uint32_t key0, std::uint32_t key1,
-                                    std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site) {
+std::int32_t quantizeInt8Stochastic(std::int8_t* __restrict codes, float* __restrict scales,
+                                    const float* __restrict x, std::size_t n, std::uint32_t block,
+                                    std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow,
+                                    std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site) {
   const Stream stream(key0, key1, blockLow, blockHigh, step, site);
   constexpr std::size_t kPiece = 256;
   return quantizeBlocks(codes, scales, x, n, block, [&](std::size_t first, std::size_t count, float scale) {
@@ -363,25 +387,32 @@ std::int32_t quantizeInt8Stochastic(std::int8_t* __restrict codes, float* __rest
   });
 }
 
-void dequantizeInt8(float* __restrict x, const std::int8_t* __restrict codes, const float* __restrict scales, std::size_t n,
+void dequantizeInt8(float* x, const std::int8_t* codes, const float* scales, std::size_t n,
                     std::uint32_t block) {
+  const bool past = shouldStream(x, n) && isAligned(x) && block % kFloats == 0;
   for (std::size_t first = 0, b = 0; first < n; first += block, ++b) {
-    const std::size_t count = n - first < block ? n - first : block;
-    float* __restrict out = x + first;
-    const std::int8_t* __restrict in = codes + first;
+    const std::size_t end = n - first < block ? n : first + block;
     const float scale = scales[b];
-    for (std::size_t i = 0; i < count; ++i) out[i] = static_cast<float>(in[i]) * scale;
+    std::size_t i = first;
+    if (past)
+      for (; i + kFloats <= end; i += kFloats) stream(x + i, codesAt(codes + i) * scale);
+    else
+      for (; i + kFloats <= end; i += kFloats) store(x + i, codesAt(codes + i) * scale);
+    for (; i < end; ++i) x[i] = static_cast<float>(codes[i]) * scale;
   }
+  if (past) streamFence();
 }
 
-void dequantizeAccumulateInt8(double* __restrict acc, const std::int8_t* __restrict codes, const float* __restrict scales,
-                              std::size_t n, std::uint32_t block, double weight) {
+void dequantizeAccumulateInt8(double* __restrict acc, const std::int8_t* __restrict codes,
+                              const float* __restrict scales, std::size_t n, std::uint32_t block,
+                              double weight) {
   for (std::size_t first = 0, b = 0; first < n; first += block, ++b) {
     const std::size_t count = n - first < block ? n - first : block;
     double* __restrict out = acc + first;
     const std::int8_t* __restrict in = codes + first;
     const float scale = scales[b];
-    for (std::size_t i = 0; i < count; ++i) out[i] += weight * static_cast<double>(static_cast<float>(in[i]) * scale);
+    for (std::size_t i = 0; i < count; ++i)
+      out[i] += weight * static_cast<double>(static_cast<float>(in[i]) * scale);
   }
 }
 

@@ -37,8 +37,8 @@ struct Batch {
 
 }  // namespace
 
-void randomBitsU32(std::uint32_t* out, std::size_t n, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow,
-                   std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site) {
+void randomBitsU32(std::uint32_t* out, std::size_t n, std::uint32_t key0, std::uint32_t key1,
+                   std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site) {
   const Stream stream(key0, key1, blockLow, blockHigh, step, site);
   fillBatches(out, n, [&](std::size_t i) {
     Words words = philoxBlocks(stream, stream.block + i / 4);
@@ -54,13 +54,14 @@ void uniformF32(float* out, std::size_t n, std::uint32_t key0, std::uint32_t key
     Words words = philoxBlocks(stream, stream.block + i / 4);
     interleave(words.w);
     Batch<F32> batch;
-    for (std::size_t j = 0; j < 4; ++j) batch.v[j] = __builtin_convertvector((I32)(words.w[j] >> 8), F32) * 0x1p-24F;
+    for (std::size_t j = 0; j < 4; ++j)
+      batch.v[j] = __builtin_convertvector((I32)(words.w[j] >> 8), F32) * 0x1p-24F;
     return batch;
   });
 }
 
-void normalF32(float* out, std::size_t n, float stddev, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow,
-               std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site) {
+void normalF32(float* out, std::size_t n, float stddev, std::uint32_t key0, std::uint32_t key1,
+               std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site) {
   const Stream stream(key0, key1, blockLow, blockHigh, step, site);
   fillBatches(out, n, [&](std::size_t i) {
     Batch<F32> batch;
@@ -69,8 +70,8 @@ void normalF32(float* out, std::size_t n, float stddev, std::uint32_t key0, std:
   });
 }
 
-void addNormalF32(float* x, std::size_t n, float stddev, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow,
-                  std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site) {
+void addNormalF32(float* x, std::size_t n, float stddev, std::uint32_t key0, std::uint32_t key1,
+                  std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site) {
   const Stream stream(key0, key1, blockLow, blockHigh, step, site);
   F32 z[4];
   std::size_t i = 0;
@@ -85,10 +86,11 @@ void addNormalF32(float* x, std::size_t n, float stddev, std::uint32_t key0, std
   for (std::size_t j = 0; i < n; ++i, ++j) x[i] += rest[j];
 }
 
-void normalF64(double* out, std::size_t n, double stddev, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow,
-               std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site) {
+void normalF64(double* out, std::size_t n, double stddev, std::uint32_t key0, std::uint32_t key1,
+               std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site) {
   const Stream stream(key0, key1, blockLow, blockHigh, step, site);
-  // Lane 2L + j holds block j * kDoubles / 2 + L: pairing the low and the high lanes of every 128 bits then gives order.
+  // Lane 2L + j holds block j * kDoubles / 2 + L: pairing the low and the high lanes of every 128 bits then
+  // gives order.
   U64 offsets;
   for (std::size_t q = 0; q < kDoubles; ++q) offsets[q] = (q & 1) * (kDoubles / 2) + (q >> 1);
   constexpr std::size_t kStep = 2 * kDoubles;
@@ -112,8 +114,9 @@ void normalF64(double* out, std::size_t n, double stddev, std::uint32_t key0, st
   }
 }
 
-void bernoulliU8(std::uint8_t* __restrict out, std::size_t n, double probability, std::uint32_t key0, std::uint32_t key1,
-                 std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site) {
+void bernoulliU8(std::uint8_t* __restrict out, std::size_t n, double probability, std::uint32_t key0,
+                 std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step,
+                 std::uint32_t site) {
   if (!(probability > 0) || probability >= 1) {
     for (std::size_t i = 0; i < n; ++i) out[i] = probability >= 1;
     return;
@@ -125,16 +128,18 @@ void bernoulliU8(std::uint8_t* __restrict out, std::size_t n, double probability
   });
 }
 
-// Fisher-Yates from the last index down with Lemire's bounded integers: docs in src/kernels/reference/permutation.ts.
-void permutationU32(std::uint32_t* out, std::size_t n, std::uint32_t key0, std::uint32_t key1, std::uint32_t step,
-                    std::uint32_t site) {
+// Fisher-Yates from the last index down with Lemire's bounded integers: docs in
+// src/kernels/reference/permutation.ts.
+void permutationU32(std::uint32_t* out, std::size_t n, std::uint32_t key0, std::uint32_t key1,
+                    std::uint32_t step, std::uint32_t site) {
   for (std::size_t i = 0; i < n; ++i) out[i] = static_cast<std::uint32_t>(i);
   const Stream stream(key0, key1, 0, 0, step, site);
   constexpr std::size_t kDraws = 64;
   std::uint64_t firstWords[kDraws];
   std::uint32_t targets[kDraws];
   for (std::size_t top = n; top > 1;) {
-    // Draws i = top - 1 down to top - kDraws; their targets do not depend on the swaps, so they are fetched ahead.
+    // Draws i = top - 1 down to top - kDraws; their targets do not depend on the swaps, so they are fetched
+    // ahead.
     const std::size_t count = top - 1 < kDraws ? top - 1 : kDraws;
     U64 index;
     for (std::size_t q = 0; q < kDoubles; ++q) index[q] = top - 1 - q;

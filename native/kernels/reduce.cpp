@@ -9,7 +9,8 @@ constexpr std::int32_t kMagnitude = 0x7fffffff;
 constexpr std::int32_t kInfinity = 0x7f800000;
 
 /// a*b, a*a and b*b of [begin, end) to the three sets of lanes, in one pass.
-HEDDLE_INLINE void addProducts(Lanes (&lanes)[3], const float* a, const float* b, std::size_t begin, std::size_t end) {
+HEDDLE_INLINE void addProducts(Lanes (&lanes)[3], const float* a, const float* b, std::size_t begin,
+                               std::size_t end) {
   constexpr std::size_t count = kLanes / kDoubles;
   Lanes ab = lanes[0];
   Lanes aa = lanes[1];
@@ -23,9 +24,12 @@ HEDDLE_INLINE void addProducts(Lanes (&lanes)[3], const float* a, const float* b
       aa.vectors[v] += u * u;
       bb.vectors[v] += w * w;
     }
-  ab.add(i, end, [](auto u, auto w) { return u * w; }, a, b);
-  aa.add(i, end, [](auto u) { return u * u; }, a);
-  bb.add(i, end, [](auto u) { return u * u; }, b);
+  ab.add(
+      i, end, [](auto u, auto w) { return u * w; }, a, b);
+  aa.add(
+      i, end, [](auto u) { return u * u; }, a);
+  bb.add(
+      i, end, [](auto u) { return u * u; }, b);
   lanes[0] = ab;
   lanes[1] = aa;
   lanes[2] = bb;
@@ -34,7 +38,8 @@ HEDDLE_INLINE void addProducts(Lanes (&lanes)[3], const float* a, const float* b
 }  // namespace
 
 double dotF32(const float* a, const float* b, std::size_t n) {
-  return sumTerms(n, [](auto u, auto v) { return u * v; }, a, b);
+  return sumTerms(
+      n, [](auto u, auto v) { return u * v; }, a, b);
 }
 
 double sumSquaresF32(const float* x, std::size_t n) { return sumOfSquares(x, n); }
@@ -83,7 +88,8 @@ std::uint32_t allFiniteF32(const float* x, std::size_t n) {
 }
 
 void dotAndNormsF32(double* out, const float* a, const float* b, std::size_t n) {
-  // Three sets of lanes do not fit the 16 registers of 128 bits: there each sum passes over a chunk that stays in L1.
+  // Three sets of lanes do not fit the 16 registers of 128 bits: there each sum passes over a chunk that
+  // stays in L1.
   constexpr std::size_t kChunk = kVectorBytes == 16 ? 2048 : kBlock;
   double totals[3] = {};
   for (std::size_t start = 0; start < n; start += kBlock) {
@@ -92,9 +98,12 @@ void dotAndNormsF32(double* out, const float* a, const float* b, std::size_t n) 
     for (std::size_t i = start; i < blockEnd; i += kChunk) {
       const std::size_t end = blockEnd - i < kChunk ? blockEnd : i + kChunk;
       if constexpr (kVectorBytes == 16) {
-        lanes[0].add(i, end, [](auto u, auto v) { return u * v; }, a, b);
-        lanes[1].add(i, end, [](auto u) { return u * u; }, a);
-        lanes[2].add(i, end, [](auto u) { return u * u; }, b);
+        lanes[0].add(
+            i, end, [](auto u, auto v) { return u * v; }, a, b);
+        lanes[1].add(
+            i, end, [](auto u) { return u * u; }, a);
+        lanes[2].add(
+            i, end, [](auto u) { return u * u; }, b);
       } else {
         addProducts(lanes, a, b, i, end);
       }
@@ -104,9 +113,11 @@ void dotAndNormsF32(double* out, const float* a, const float* b, std::size_t n) 
   for (std::size_t sum = 0; sum < 3; ++sum) out[sum] = totals[sum];
 }
 
-void sumSegmentsF32(double* out, const float* x, const std::uint32_t* offsets, std::size_t segments, std::size_t) {
+void sumSegmentsF32(double* out, const float* x, const std::uint32_t* offsets, std::size_t segments,
+                    std::size_t) {
   for (std::size_t s = 0; s < segments; ++s)
-    out[s] = sumTerms(offsets[s + 1] - offsets[s], [](auto v) { return v; }, x + offsets[s]);
+    out[s] = sumTerms(
+        offsets[s + 1] - offsets[s], [](auto v) { return v; }, x + offsets[s]);
 }
 
 void sumSquaresRowsF32(double* out, const float* x, std::size_t rows, std::uint32_t cols) {

@@ -6,20 +6,23 @@ namespace {
 
 constexpr std::uint32_t kMagnitude = 0x7fffffff;
 
-/// The digit that holds the element with `rank` larger ones before it, counting from the top; lowers rank to that within the digit.
+/// The digit that holds the element with `rank` larger ones before it, counting from the top; lowers rank to
+/// that within the digit.
 std::uint32_t findDigit(const std::uint32_t* histogram, std::uint32_t digits, std::uint64_t& rank) {
   std::uint32_t digit = digits - 1;
   while (histogram[digit] <= rank) rank -= histogram[digit--];
   return digit;
 }
 
-/// Counts the 10-bit digit at `shift` of the elements whose magnitude starts with `prefix`: few of them, as a rule.
+/// Counts the 10-bit digit at `shift` of the elements whose magnitude starts with `prefix`: few of them, as a
+/// rule.
 void countDigits(std::uint32_t* histogram, const float* x, std::size_t n, std::uint32_t prefix, int shift) {
   const int prefixShift = shift + 10;
   const auto count = [=](std::uint32_t magnitude) { ++histogram[magnitude >> shift & 1023]; };
   std::size_t i = 0;
 #if defined(HEDDLE_AVX512)
-  // Matches are packed into a buffer first: whether a vector holds one is a coin that no branch predictor guesses.
+  // Matches are packed into a buffer first: whether a vector holds one is a coin that no branch predictor
+  // guesses.
   constexpr std::size_t kBuffered = 1024;
   std::uint32_t found[kBuffered + kFloats];
   std::size_t held = 0;
@@ -44,7 +47,8 @@ void countDigits(std::uint32_t* histogram, const float* x, std::size_t n, std::u
 #else
     int bits = _mm_movemask_ps(matches);
 #endif
-    for (; bits != 0; bits &= bits - 1) count(bitsOf(x[i + static_cast<std::size_t>(__builtin_ctz(bits))]) & kMagnitude);
+    for (; bits != 0; bits &= bits - 1)
+      count(bitsOf(x[i + static_cast<std::size_t>(__builtin_ctz(bits))]) & kMagnitude);
   }
 #endif
   for (; i < n; ++i)
@@ -63,7 +67,8 @@ HEDDLE_INLINE void copyRun(float* dst, const float* src, std::size_t n) {
 float magnitudeThresholdF32(const float* x, std::size_t n, std::uint32_t k) {
   if (k == 0) return __builtin_inff();
   if (k > n) return 0;
-  // Four tables in turn: neighbours often share a digit, and one counter would wait for its own store each time.
+  // Four tables in turn: neighbours often share a digit, and one counter would wait for its own store each
+  // time.
   constexpr std::uint32_t kDigits = 2048;
   constexpr std::size_t kTables = 4;
   std::uint32_t histogram[kTables][kDigits] = {};
@@ -86,8 +91,8 @@ float magnitudeThresholdF32(const float* x, std::size_t n, std::uint32_t k) {
 }
 
 void gatherBlocksF32(float* __restrict dst, const float* __restrict src, const std::uint32_t* __restrict rows,
-                     const std::uint32_t* __restrict columns, std::size_t rowCount, std::size_t columnCount, std::uint32_t,
-                     std::uint32_t sourceColumns, std::uint32_t inner) {
+                     const std::uint32_t* __restrict columns, std::size_t rowCount, std::size_t columnCount,
+                     std::uint32_t, std::uint32_t sourceColumns, std::uint32_t inner) {
   for (std::size_t r = 0; r < rowCount; ++r) {
     const float* const row = src + std::size_t{rows[r]} * sourceColumns * inner;
     float* const out = dst + r * columnCount * inner;
@@ -99,8 +104,9 @@ void gatherBlocksF32(float* __restrict dst, const float* __restrict src, const s
   }
 }
 
-void scatterBlocksF32(float* __restrict dst, const float* __restrict src, const std::uint32_t* __restrict rows,
-                      const std::uint32_t* __restrict columns, std::size_t rowCount, std::size_t columnCount, std::uint32_t,
+void scatterBlocksF32(float* __restrict dst, const float* __restrict src,
+                      const std::uint32_t* __restrict rows, const std::uint32_t* __restrict columns,
+                      std::size_t rowCount, std::size_t columnCount, std::uint32_t,
                       std::uint32_t targetColumns, std::uint32_t inner) {
   for (std::size_t r = 0; r < rowCount; ++r) {
     float* const row = dst + std::size_t{rows[r]} * targetColumns * inner;
@@ -113,9 +119,10 @@ void scatterBlocksF32(float* __restrict dst, const float* __restrict src, const 
   }
 }
 
-void gatherRowsU8F32(float* __restrict dst, const std::uint8_t* __restrict src, const std::uint32_t* __restrict index,
-                     const float* __restrict scales, const float* __restrict shifts, std::size_t rows, std::uint32_t,
-                     std::uint32_t cols, std::uint32_t channels) {
+void gatherRowsU8F32(float* __restrict dst, const std::uint8_t* __restrict src,
+                     const std::uint32_t* __restrict index, const float* __restrict scales,
+                     const float* __restrict shifts, std::size_t rows, std::uint32_t, std::uint32_t cols,
+                     std::uint32_t channels) {
   const std::size_t plane = cols / channels;
   for (std::size_t r = 0; r < rows; ++r)
     for (std::size_t c = 0; c < channels; ++c) {
@@ -132,8 +139,8 @@ void gatherRowsF32(float* __restrict dst, const float* __restrict src, const std
   for (std::size_t r = 0; r < rows; ++r) copyRun(dst + r * cols, src + std::size_t{index[r]} * cols, cols);
 }
 
-void gatherI32(std::int32_t* __restrict dst, const std::int32_t* __restrict src, const std::uint32_t* __restrict index,
-               std::size_t rows, std::size_t) {
+void gatherI32(std::int32_t* __restrict dst, const std::int32_t* __restrict src,
+               const std::uint32_t* __restrict index, std::size_t rows, std::size_t) {
   for (std::size_t r = 0; r < rows; ++r) dst[r] = src[index[r]];
 }
 

@@ -12,7 +12,8 @@ constexpr std::size_t kLanes = 16;
 struct Lanes {
   F64 vectors[kLanes / kDoubles] = {};
 
-  /// Adds op(sources[i]...) for i in [begin, end) to the lanes; `begin` is a multiple of 16 from the start of the block.
+  /// Adds op(sources[i]...) for i in [begin, end) to the lanes; `begin` is a multiple of 16 from the start of
+  /// the block.
   template <typename Op, typename... Source>
   HEDDLE_INLINE void add(std::size_t begin, std::size_t end, Op op, const Source*... sources) {
     constexpr std::size_t count = kLanes / kDoubles;
@@ -51,7 +52,8 @@ HEDDLE_INLINE double sumTerms(std::size_t n, Op op, const Source*... sources) {
 }
 
 HEDDLE_INLINE double sumOfSquares(const float* x, std::size_t n) {
-  return sumTerms(n, [](auto v) { return v * v; }, x);
+  return sumTerms(
+      n, [](auto v) { return v * v; }, x);
 }
 
 }  // namespace

@@ -29,27 +29,33 @@ void copyF32(float* dst, const float* src, std::size_t n) {
 }
 
 void scaleF32(float* x, std::size_t n, float factor) {
-  map(x, n, [=](auto v) { return v * factor; }, x);
+  map(
+      x, n, [=](auto v) { return v * factor; }, x);
 }
 
 void axpyF32(float* y, const float* x, std::size_t n, float a) {
-  map(y, n, [=](auto u, auto v) { return u + a * v; }, y, x);
+  map(
+      y, n, [=](auto u, auto v) { return u + a * v; }, y, x);
 }
 
 void addF32(float* dst, const float* a, const float* b, std::size_t n) {
-  map(dst, n, [](auto u, auto v) { return u + v; }, a, b);
+  map(
+      dst, n, [](auto u, auto v) { return u + v; }, a, b);
 }
 
 void subtractF32(float* dst, const float* a, const float* b, std::size_t n) {
-  map(dst, n, [](auto u, auto v) { return u - v; }, a, b);
+  map(
+      dst, n, [](auto u, auto v) { return u - v; }, a, b);
 }
 
 void multiplyF32(float* dst, const float* a, const float* b, std::size_t n) {
-  map(dst, n, [](auto u, auto v) { return u * v; }, a, b);
+  map(
+      dst, n, [](auto u, auto v) { return u * v; }, a, b);
 }
 
 void lerpF32(float* dst, const float* a, const float* b, std::size_t n, float t) {
-  map(dst, n, [=](auto u, auto v) { return u + t * (v - u); }, a, b);
+  map(
+      dst, n, [=](auto u, auto v) { return u + t * (v - u); }, a, b);
 }
 
 void applyMaskF32(float* x, const std::uint8_t* mask, std::size_t n) {
@@ -57,7 +63,8 @@ void applyMaskF32(float* x, const std::uint8_t* mask, std::size_t n) {
 }
 
 void addF64(double* dst, const double* src, std::size_t n) {
-  accumulate(dst, n, [](auto u, auto v) { return u + v; }, src);
+  accumulate(
+      dst, n, [](auto u, auto v) { return u + v; }, src);
 }
 
 void copyF64(double* dst, const double* src, std::size_t n) {
