@@ -20,7 +20,7 @@ struct WeightTile {
 };
 
 template <std::size_t Rows, std::size_t Vecs>
-void weightTile(const WeightTile& t) {
+[[gnu::noinline]] void weightTile(const WeightTile& t) {
   Vec acc[Rows][Vecs];
   HEDDLE_UNROLL
   for (std::size_t r = 0; r < Rows; ++r)
@@ -116,7 +116,7 @@ struct DataTile {
 };
 
 template <std::size_t Vecs>
-void dataTile(const DataTile& t) {
+[[gnu::noinline]] void dataTile(const DataTile& t) {
   Vec acc[Vecs];
   HEDDLE_UNROLL
   for (std::size_t v = 0; v < Vecs; ++v) acc[v] = load(t.dx + v * kLanes);

@@ -21,7 +21,8 @@ struct Tile {
 };
 
 template <std::size_t Pixels>
-void convTile(const Tile& t, float* out) {
+// Inlined, its addresses would be shared out over all tile sizes and the registers with them.
+[[gnu::noinline]] void convTile(const Tile& t, float* out) {
   Vec acc[Pixels][kTileVecs];
   HEDDLE_UNROLL
   for (std::size_t p = 0; p < Pixels; ++p)

@@ -148,7 +148,7 @@ struct ForwardTile {
 };
 
 template <std::size_t Rows, std::size_t Vecs>
-void forwardTile(const ForwardTile& t) {
+[[gnu::noinline]] void forwardTile(const ForwardTile& t) {
   Vec acc[Rows][Vecs];
   HEDDLE_UNROLL
   for (std::size_t r = 0; r < Rows; ++r)
@@ -189,6 +189,13 @@ void forwardTile(const ForwardTile& t) {
     }
 }
 
+/// What a finished chain makes of the old value.
+HEDDLE_INLINE Vec updated(Vec chain, const float* old, float alpha, float beta) {
+  const Vec value = alpha == 1 ? chain : splat(alpha) * chain;
+  if (beta == 0) return value;
+  return beta == 1 ? value + load(old) : value + splat(beta) * load(old);
+}
+
 // ---- update: input by input, the deltas of the rows where it is not 0
 
 struct UpdateTile {
@@ -206,6 +213,9 @@ struct UpdateTile {
 
 template <std::size_t Vecs>
 void updateTile(const UpdateTile& t) {
+  const float alpha = t.alpha;
+  const float beta = t.beta;
+  const bool plain = alpha == 1 && beta == 1;
   for (std::size_t j = 0; j < t.count; ++j) {
     Vec acc[Vecs];
     HEDDLE_UNROLL
@@ -220,13 +230,7 @@ void updateTile(const UpdateTile& t) {
     HEDDLE_UNROLL
     for (std::size_t v = 0; v < Vecs; ++v) {
       float* at = w + vecOffset(v, t.panelStride);
-      Vec value = acc[v];
-      if (t.alpha != 1) value = splat(t.alpha) * value;
-      if (t.beta == 1)
-        value = value + load(at);
-      else if (t.beta != 0)
-        value = value + splat(t.beta) * load(at);
-      store(at, value);
+      store(at, plain ? acc[v] + load(at) : updated(acc[v], at, alpha, beta));
     }
   }
 }
@@ -248,6 +252,9 @@ struct ColumnTile {
 
 template <std::size_t Rows, std::size_t Vecs>
 void columnTile(const ColumnTile& t) {
+  const float alpha = t.alpha;
+  const float beta = t.beta;
+  const bool plain = alpha == 1 && beta == 1;
   Vec acc[Rows][Vecs];
   HEDDLE_UNROLL
   for (std::size_t r = 0; r < Rows; ++r)
@@ -271,13 +278,7 @@ void columnTile(const ColumnTile& t) {
     HEDDLE_UNROLL
     for (std::size_t v = 0; v < Vecs; ++v) {
       float* at = w + vecOffset(v, t.panelStride);
-      Vec value = acc[r][v];
-      if (t.alpha != 1) value = splat(t.alpha) * value;
-      if (t.beta == 1)
-        value = value + load(at);
-      else if (t.beta != 0)
-        value = value + splat(t.beta) * load(at);
-      store(at, value);
+      store(at, plain ? acc[r][v] + load(at) : updated(acc[r][v], at, alpha, beta));
     }
   }
 }
@@ -295,7 +296,7 @@ struct DataTile {
 };
 
 template <std::size_t Rows>
-void dataTile(const DataTile& t) {
+[[gnu::noinline]] void dataTile(const DataTile& t) {
   Vec acc[Rows];
   HEDDLE_UNROLL
   for (std::size_t r = 0; r < Rows; ++r) acc[r] = Vec{};
