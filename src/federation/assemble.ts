@@ -9,11 +9,12 @@ import { clip } from '../update/clip.js';
 import { fisherDropout } from '../update/fisher-dropout.js';
 import { gaussianNoise } from '../update/gaussian-noise.js';
 import { quantize } from '../update/quantize.js';
-import type { Stage } from '../update/stage.js';
+import type { Codec, Stage } from '../update/stage.js';
 import type { CustomObjects } from './config/objects.js';
 import type { SimulateConfig } from './config/schema.js';
 import { fedAvg, fedAvgM } from './strategies/fedavg.js';
 import { defineStrategy, type Strategy } from './strategies/strategy.js';
+import { asUserCodeError, callUserCode } from './user-code.js';
 
 /** @throws {ShapeMismatchError} if the model's input or classes are not those of the data. */
 export function assembleModel(config: SimulateConfig, objects: CustomObjects, data: Dataset): Model {
@@ -87,10 +88,37 @@ export function assembleStages({ update }: SimulateConfig, objects: CustomObject
     if ('fisherDropout' in stage) return fisherDropout(stage.fisherDropout);
     if ('quantize' in stage) return quantize(stage.quantize);
     if ('gaussianNoise' in stage) return gaussianNoise({ ...stage.gaussianNoise, maxNorm: maxNorm ?? 0 });
-    const object = objects.stages[stage.custom.index];
+    const object = guardedStage(objects.stages[stage.custom.index]);
     maxNorm = object.maxNorm ?? maxNorm;
     return object;
   });
+}
+
+/** A stage of the user's own whose errors name the stage, the round and the client. */
+function guardedStage(stage: Stage): Stage {
+  const guarded = (codec: Codec, direction: string): Codec => {
+    const call = (step: 'encode' | 'decode'): Codec['encode'] => {
+      const hook = `${direction}.${step} of stage '${stage.name}'`;
+      return (payload, context) =>
+        callUserCode(hook, context.round, context.client, () => codec[step](payload, context));
+    };
+    return { encode: call('encode'), decode: call('decode') };
+  };
+  const { plan, download, upload } = stage;
+  return {
+    ...stage,
+    ...(download && { download: guarded(download, 'download') }),
+    ...(upload && { upload: guarded(upload, 'upload') }),
+    ...(plan && {
+      plan: async (context) => {
+        try {
+          return await plan.call(stage, context);
+        } catch (error) {
+          throw asUserCodeError(`plan of stage '${stage.name}'`, context.round, context.client, error);
+        }
+      },
+    }),
+  };
 }
 
 export function localTrainingOptions({ client }: SimulateConfig, strategy: Strategy): LocalTrainerOptions {

@@ -1,7 +1,7 @@
 /** What one round measures, and how it becomes metrics. */
 import type { HeddleError } from '../errors.js';
 import type { TrainResult } from '../train/trainer.js';
-import type { Delivery, Receipt } from '../update/pipeline.js';
+import type { Delivery, Receipt, WireBytes } from '../update/pipeline.js';
 import { METRIC, type RoundDetail } from './events.js';
 import type { RunSetup } from './setup.js';
 
@@ -65,19 +65,11 @@ export class RoundStats {
     return this.#phases.get(name) ?? 0;
   }
 
-  addClient(client: number, result: TrainResult, { plan, wire }: Delivery, receipt: Receipt): void {
-    this.reported++;
-    this.examples += result.examples;
-    this.#lossSum += result.lossSum;
-    this.#correct += result.correct;
+  /** A client was sent its model, whatever becomes of it. */
+  addDelivery({ plan, wire }: Delivery): void {
     const { spec } = this.setup.model;
-    this.denseBytes += 8 * spec.size;
-    for (const { name, direction, bytes } of [...wire, ...receipt.wire]) {
-      const key = `${direction} ${name}`;
-      this.#stageBytes.set(key, (this.#stageBytes.get(key) ?? 0) + bytes);
-      if (direction === 'upload') this.upBytes += bytes;
-      else this.downBytes += bytes;
-    }
+    this.denseBytes += 4 * spec.size;
+    this.#addWire(wire);
     if (plan)
       for (const group of this.setup.model.hiddenGroups) {
         const counts = this.#holders.get(group) ?? new Array<number>(spec.groups[group]).fill(0);
@@ -86,12 +78,30 @@ export class RoundStats {
         else for (let unit = 0; unit < counts.length; unit++) counts[unit]++;
         this.#holders.set(group, counts);
       }
+  }
+
+  addClient(client: number, result: TrainResult, receipt: Receipt): void {
+    this.reported++;
+    this.examples += result.examples;
+    this.#lossSum += result.lossSum;
+    this.#correct += result.correct;
+    this.denseBytes += 4 * this.setup.model.spec.size;
+    this.#addWire(receipt.wire);
     if (this.setup.config.log.clientMetrics === 'all') {
       const { examples, lossSum, correct } = result;
       this.clientRow(client, 'reported', {
         [METRIC.trainLoss]: lossSum / examples,
         [METRIC.trainAccuracy]: correct / examples,
       });
+    }
+  }
+
+  #addWire(wire: readonly WireBytes[]): void {
+    for (const { name, direction, bytes } of wire) {
+      const key = `${direction} ${name}`;
+      this.#stageBytes.set(key, (this.#stageBytes.get(key) ?? 0) + bytes);
+      if (direction === 'upload') this.upBytes += bytes;
+      else this.downBytes += bytes;
     }
   }
 
@@ -105,11 +115,11 @@ export class RoundStats {
   }
 
   /** The update was refused after it was counted: its bytes were sent, its report does not count. */
-  unreport(_client: number): void {
+  unreport(): void {
     this.reported--;
   }
 
-  reject(client: number, error: HeddleError, _round: number): void {
+  reject(client: number, error: HeddleError): void {
     this.rejections.push({ client, error });
   }
 

@@ -1,226 +1,143 @@
 /** One round: clients train in parallel, their updates pass the pipeline and the reduction in cohort order. */
-
 import type { Aggregator } from '../combine/aggregator.js';
 import { UpdateRejectedError } from '../combine/errors.js';
-import type { GatheringReducer, StreamingReducer } from '../combine/reducers.js';
-import { HeddleError, InvalidArgumentError } from '../errors.js';
-import { createSecureNoise, createSimRng } from '../privacy/noise.js';
-import { WorkerCrashError } from '../train/errors.js';
-import type { TrainResult } from '../train/trainer.js';
-import { centralNoiseStddev } from '../update/gaussian-noise.js';
-import type { Delivery, Receipt } from '../update/pipeline.js';
-import type { PlanContext } from '../update/stage.js';
-import type { ClientStateStore } from './client-state.js';
-import { DivergedError, UserCodeError, UserResultError } from './errors.js';
+import type { GatheringReducer } from '../combine/reducers.js';
+import { type HeddleError, InvalidArgumentError } from '../errors.js';
+import { type RejectedClient, type TrainedClient, trainClient } from './client-job.js';
+import { DivergedError, TooFewReportsError, UserResultError } from './errors.js';
 import { inOrder } from './reorder.js';
-import { RoundStats } from './round-stats.js';
+import { clientWeight, type RoundState } from './round-state.js';
+import type { RoundStats } from './round-stats.js';
+import { addCentralNoise, checkModel, serverStep } from './server-step.js';
 import type { RunSetup } from './setup.js';
-import type { ClientUpdate } from './strategies/strategy.js';
+import type { AggregateFunction, ClientUpdate } from './strategies/strategy.js';
+import { asUserCodeError, callUserCode } from './user-code.js';
 
-/** Vectors and accumulators that live as long as the run. */
-export interface RoundState {
-  readonly clients: ClientStateStore;
-  readonly aggregator?: Aggregator;
-  readonly delta: Float32Array;
-  readonly serverState: Readonly<Record<string, Float32Array>>;
-}
+/** A decoded update with the mask of what its client held, where the reduction wants it. */
+type DecodedUpdate = ClientUpdate & { readonly mask?: Uint8Array };
 
-/** Entity of server-side randomness: no client has this id. */
-const kServer = (1n << 64n) - 1n;
-/** A client that clips cannot exceed its bound by more than a quantizer adds. */
-const kRejectAbove = 4;
-
-export function createRoundState(setup: RunSetup, clients: ClientStateStore): RoundState {
-  const { strategy, kernels, params, pipeline, cohortSize } = setup;
-  const { aggregate } = strategy;
-  const size = params.length;
-  const pipelined = typeof aggregate === 'function' ? undefined : aggregate;
-  return {
-    clients,
-    aggregator:
-      pipelined?.reduce.kind === 'streaming'
-        ? pipelined.reduce.create({
-            kernels,
-            size,
-            maxNorm: pipeline.maxNorm,
-            rejectAbove: pipeline.maxNorm === undefined ? undefined : kRejectAbove,
-            expectedWeight: cohortSize * expectedClientWeight(setup),
-          })
-        : undefined,
-    delta: new Float32Array(size),
-    serverState: Object.fromEntries(
-      (pipelined?.serverOptimizer.stateNames ?? []).map((name) => [name, new Float32Array(size)]),
-    ),
-  };
-}
-
-/** Integer weight of a client: 1, or its examples up to the cap. */
-export function clientWeight({ config }: RunSetup, nExamples: number): number {
-  const { weightedBy, weightCap } = config.strategy;
-  return weightedBy === 'uniform' ? 1 : Math.min(nExamples, weightCap ?? nExamples);
-}
-
-/** The public weight of one expected client: the cap where there is one, else the mean. */
-function expectedClientWeight({ config, partition }: RunSetup): number {
-  const { weightedBy, weightCap } = config.strategy;
-  if (weightedBy === 'uniform') return 1;
-  return weightCap ?? partition.indices.length / partition.numClients;
-}
-
-interface Trained {
-  client: number;
-  delivery: Delivery;
-  context: PlanContext;
-  result: TrainResult;
-}
-type Outcome = Trained | { client: number; rejected: HeddleError };
-
-/** Runs a round and steps the global model in place. @param round - from 0; @param lr - local learning rate. */
+/**
+ * Runs a round and steps the global model in place. A round that fails leaves the model as it was, unless the step itself was
+ * what left the finite numbers.
+ *
+ * @param stats - filled as the round goes on, so that a failed one still tells whom it rejected.
+ * @param round - from 0. @param lr - local learning rate.
+ */
 export async function runRound(
   setup: RunSetup,
   state: RoundState,
+  stats: RoundStats,
   cohort: Uint32Array,
   round: number,
   lr: number,
-): Promise<RoundStats> {
-  const stats = new RoundStats(setup, cohort.length);
-  const { strategy, workers } = setup;
-  const { aggregate } = strategy;
-  const window = 2 * workers;
-  const start = (slot: number): Promise<Outcome> => trainClient(setup, state, cohort[slot], round, lr);
-  const outcomes = inOrder(cohort.length, window, start);
-
-  async function* updates(wantMask: boolean): AsyncGenerator<ClientUpdate & { receipt: Receipt }> {
-    for await (const { slot, result: outcome } of outcomes) {
-      if ('rejected' in outcome) {
-        reject(setup, stats, outcome.client, outcome.rejected, round);
-        continue;
-      }
-      const { client, delivery, context, result } = outcome;
-      checkLoss(setup, result, client, round);
-      try {
-        const receipt = stats.timed('encode', () =>
-          setup.pipeline.receive(result.update, delivery, context, wantMask),
-        );
-        stats.addClient(client, result, delivery, receipt);
-        const weight = clientWeight(setup, context.nExamples);
-        yield { client, slot, update: receipt.update, weight, receipt };
-      } catch (error) {
-        if (!(error instanceof UpdateRejectedError)) throw error;
-        reject(setup, stats, client, error, round);
-      }
-    }
-  }
-
+): Promise<void> {
+  const { aggregate } = setup.strategy;
   const before = performance.now();
-  if (typeof aggregate === 'function') await customAggregate(setup, state, round, updates(false), aggregate);
-  else if (aggregate.reduce.kind === 'streaming')
-    await stream(setup, state, stats, round, updates(aggregate.reduce.wantsMask), aggregate.reduce);
-  else await gather(setup, state, stats, round, updates(false), aggregate.reduce);
-  stats.sectionEnds(before);
-  return stats;
+  const outcomes = inOrder(cohort.length, 2 * setup.workers, (slot) =>
+    trainClient(setup, state.clients, cohort[slot], round, lr),
+  );
+  const wantMask = typeof aggregate !== 'function' && aggregate.reduce.kind === 'streaming';
+  const updates = decoded(setup, stats, round, outcomes, wantMask && aggregate.reduce.wantsMask);
+  try {
+    if (typeof aggregate === 'function') await callAggregate(setup, stats, round, updates, aggregate);
+    else if (state.aggregator) await stream(setup, state, state.aggregator, stats, round, updates);
+    else if (aggregate.reduce.kind === 'gathering')
+      await gather(setup, state, stats, round, updates, aggregate.reduce);
+    else throw new InvalidArgumentError('round', 'aggregator', 'made for a streaming reduction', undefined);
+  } finally {
+    // A strategy may stop reading early: what still runs must not see the next round's model.
+    await outcomes.return(undefined);
+    stats.sectionEnds(before);
+  }
+  checkModel(setup, round);
 }
 
-async function trainClient(
+/** Updates after encode and decode, in cohort order; clients that cannot be used are counted and left out. */
+async function* decoded(
   setup: RunSetup,
-  state: RoundState,
-  client: number,
+  stats: RoundStats,
   round: number,
-  lr: number,
-): Promise<Outcome> {
-  const { config, data, partition, pipeline, trainer, local, kernels, model, params } = setup;
-  const index = partition.client(client);
-  const context: PlanContext = {
-    round,
-    client,
-    seed: config.run.seed,
-    kernels,
-    spec: model.spec,
-    state: state.clients.of(client),
-    global: params,
-    nExamples: index.length,
-    fisher: (limit) =>
-      local.fisher(params, data.train, limit === undefined ? index : index.subarray(0, limit)),
-  };
-  try {
-    const delivery = await pipeline.deliver(context);
-    const { plan } = delivery;
-    const job = {
-      params: delivery.params,
-      spec: plan?.spec ?? model.spec,
-      widths: plan && Object.fromEntries([...plan.kept].map(([group, units]) => [group, units.length])),
-      data: data.train,
-      index,
-      client,
-      round,
-      seed: config.run.seed,
-      lr,
-    };
-    const attempt = () => trainer.train(job);
-    const result = await attempt().catch((error: unknown) => {
-      // A thread that died may have been killed by another job's memory: once more on a new one.
-      if (error instanceof WorkerCrashError) return attempt();
-      throw error;
-    });
-    checkResult(result, delivery, round);
-    return { client, delivery, context, result };
-  } catch (error) {
-    if (error instanceof UpdateRejectedError || error instanceof WorkerCrashError)
-      return { client, rejected: error };
-    if (error instanceof HeddleError) throw error;
-    throw new UserCodeError(`trainer '${trainer.name}'`, round + 1, client, error);
+  outcomes: AsyncIterable<{ slot: number; result: TrainedClient | RejectedClient }>,
+  wantMask: boolean,
+): AsyncGenerator<DecodedUpdate> {
+  for await (const { slot, result: outcome } of outcomes) {
+    const { client } = outcome;
+    if ('rejected' in outcome) {
+      reject(setup, stats, client, outcome.rejected);
+      continue;
+    }
+    const { delivery, context, result } = outcome;
+    stats.addDelivery(delivery);
+    let next: DecodedUpdate;
+    try {
+      checkLoss(setup, result.lossSum, client, round);
+      const start = performance.now();
+      const receipt = setup.pipeline.receive(result.update, delivery, context, wantMask);
+      stats.addPhase('encode', (performance.now() - start) / 1000);
+      stats.addClient(client, result, receipt);
+      const weight = clientWeight(setup, context.nExamples);
+      next = { client, slot, update: receipt.update, weight, mask: receipt.mask };
+    } catch (error) {
+      if (!isRejection(setup, error)) throw error;
+      reject(setup, stats, client, error);
+      continue;
+    }
+    yield next;
   }
 }
 
-function checkResult(result: TrainResult, delivery: Delivery, round: number): void {
-  if (!(result?.update instanceof Float32Array) || result.update.length !== delivery.params.length)
-    throw new UserResultError(
-      'the trainer',
-      round + 1,
-      `returned ${result?.update?.length ?? 'no'} values for ${delivery.params.length} parameters`,
-      'return { update: Float32Array of the same length as job.params, lossSum, correct, examples, steps }',
-    );
-}
-
-/** A loss that left the finite numbers ends the run where `run.on-diverge` says so. */
-function checkLoss({ config }: RunSetup, { lossSum }: TrainResult, client: number, round: number): void {
-  if (Number.isFinite(lossSum) || config.run.onDiverge !== 'fail') return;
+/** A loss that left the finite numbers ends the run, or this client's part, where `run.on-diverge` says so. */
+function checkLoss({ config }: RunSetup, lossSum: number, client: number, round: number): void {
+  if (Number.isFinite(lossSum) || config.run.onDiverge === 'continue') return;
   throw new DivergedError(round + 1, `the training loss of client ${client} is ${lossSum}`);
 }
 
-function reject(setup: RunSetup, stats: RoundStats, client: number, error: HeddleError, round: number): void {
-  stats.reject(client, error, round);
-  // A slot without an update adds nothing: skipping it is the identity of the ordered sum.
-  if (setup.config.log.clientMetrics === 'all') stats.clientRow(client, 'rejected', {});
+function isRejection({ config }: RunSetup, error: unknown): error is HeddleError {
+  if (error instanceof DivergedError) return config.run.onDiverge === 'skip-client';
+  return error instanceof UpdateRejectedError;
+}
+
+/** A slot without an update adds nothing: skipping it is the identity of the ordered sum. */
+function reject({ config }: RunSetup, stats: RoundStats, client: number, error: HeddleError): void {
+  stats.reject(client, error);
+  if (config.log.clientMetrics === 'all') stats.clientRow(client, 'rejected', {});
+}
+
+/** Fewer reports than asked for end the run, but for clients that diverged where the configuration lets them. */
+function checkReports({ config }: RunSetup, stats: RoundStats, round: number): void {
+  const { minReports } = config.strategy;
+  if (stats.reported >= minReports || stats.selected === 0) return;
+  const codes = ['ERR_UPDATE_NOT_FINITE', 'ERR_DIVERGED'];
+  const diverged = stats.rejections.some(({ error }) => codes.includes(error.code));
+  if (config.run.onDiverge !== 'fail' && diverged) return;
+  throw new TooFewReportsError(round + 1, stats.reported, minReports, stats.rejections[0]?.error.problem);
 }
 
 async function stream(
   setup: RunSetup,
   state: RoundState,
+  aggregator: Aggregator,
   stats: RoundStats,
   round: number,
-  updates: AsyncIterable<ClientUpdate & { receipt: Receipt }>,
-  _reduce: StreamingReducer,
+  updates: AsyncIterable<DecodedUpdate>,
 ): Promise<void> {
-  const { aggregator, delta } = state;
-  if (!aggregator)
-    throw new InvalidArgumentError('round', 'aggregator', 'made for a streaming reduction', aggregator);
-  for await (const { client, slot, update, weight, receipt } of updates) {
-    const transformed = transform(setup, round, client, update, weight);
+  for await (const { client, slot, update, weight, mask } of updates) {
+    const start = performance.now();
     try {
-      const { norm, clipped } = stats.timed('aggregate', () =>
-        aggregator.add(update, { weight: transformed, slot, client, mask: receipt.mask }),
-      );
+      const transformed = transform(setup, round, client, update, weight);
+      const { norm, clipped } = aggregator.add(update, { weight: transformed, slot, client, mask });
       stats.addNorm(norm, clipped);
     } catch (error) {
       if (!(error instanceof UpdateRejectedError)) throw error;
-      stats.unreport(client);
-      reject(setup, stats, client, error, round);
+      stats.unreport();
+      reject(setup, stats, client, error);
     }
+    stats.addPhase('aggregate', (performance.now() - start) / 1000);
   }
+  checkReports(setup, stats, round);
   stats.timed('aggregate', () => {
-    aggregator.finish(delta);
-    serverStep(setup, state, stats, round, delta);
+    aggregator.finish(state.delta);
+    serverStep(setup, state, stats, round);
   });
 }
 
@@ -229,105 +146,93 @@ async function gather(
   state: RoundState,
   stats: RoundStats,
   round: number,
-  updates: AsyncIterable<ClientUpdate>,
+  updates: AsyncIterable<DecodedUpdate>,
   reduce: GatheringReducer,
 ): Promise<void> {
-  const { kernels, pipeline } = setup;
   const all: Float32Array[] = [];
   const weights: number[] = [];
   for await (const { client, update, weight } of updates) {
     const own = update.slice();
     const transformed = transform(setup, round, client, own, weight);
-    const norm =
-      pipeline.maxNorm === undefined
-        ? Math.sqrt(kernels.sumSquaresF32(own))
-        : kernels.clipInPlaceF32(own, pipeline.maxNorm);
-    if (!Number.isFinite(norm)) {
-      stats.unreport(client);
-      reject(setup, stats, client, new UpdateRejectedError(String(client), 'not-finite', norm), round);
-      continue;
-    }
-    stats.addNorm(norm, pipeline.maxNorm !== undefined && norm > pipeline.maxNorm);
+    if (!admit(setup, stats, client, own)) continue;
     all.push(own);
     weights.push(transformed);
   }
+  checkReports(setup, stats, round);
   stats.timed('aggregate', () => {
     const { delta } = state;
     if (all.length === 0) delta.fill(0);
-    else reduce.reduce(delta, all, weights, 0, delta.length);
-    serverStep(setup, state, stats, round, delta);
+    else
+      callUserCode(`reduction '${reduce.name}'`, round, undefined, () =>
+        reduce.reduce(delta, all, weights, 0, delta.length),
+      );
+    serverStep(setup, state, stats, round);
   });
 }
 
+/** The server's own clip, in place; false for an update that is not finite, which is then rejected. */
+function admit(setup: RunSetup, stats: RoundStats, client: number, update: Float32Array): boolean {
+  const { kernels, pipeline } = setup;
+  const { maxNorm } = pipeline;
+  const norm =
+    maxNorm === undefined
+      ? Math.sqrt(kernels.sumSquaresF32(update))
+      : kernels.clipInPlaceF32(update, maxNorm);
+  if (!Number.isFinite(norm)) {
+    stats.unreport();
+    reject(setup, stats, client, new UpdateRejectedError(String(client), 'not-finite', norm));
+    return false;
+  }
+  stats.addNorm(norm, maxNorm !== undefined && norm > maxNorm);
+  return true;
+}
+
 function transform(
-  setup: RunSetup,
+  { strategy, kernels, params }: RunSetup,
   round: number,
   client: number,
   update: Float32Array,
   weight: number,
 ): number {
-  const { strategy, kernels, params } = setup;
   if (typeof strategy.aggregate === 'function') return weight;
-  return strategy.aggregate.transforms.reduce(
-    (w, each) => each.apply(update, { round, kernels, size: params.length, params, client, weight: w }),
-    weight,
-  );
+  let result = weight;
+  for (const each of strategy.aggregate.transforms) {
+    const context = { round, kernels, size: params.length, params, client, weight: result };
+    result = callUserCode(`transform '${each.name}'`, round, client, () => each.apply(update, context));
+  }
+  return result;
 }
 
-function serverStep(
-  { strategy, kernels, params, pipeline, cohortSize, config }: RunSetup,
-  state: RoundState,
+/** A strategy that is a function: it gets clipped, finite updates and returns the step. */
+async function callAggregate(
+  setup: RunSetup,
   stats: RoundStats,
   round: number,
-  delta: Float32Array,
-): void {
-  const noise = pipeline.centralNoise;
-  if (noise) {
-    const noiseStddev = centralNoiseStddev(noise, cohortSize);
-    stats.noiseStddev = noiseStddev;
-    if (noise.source === 'secure') createSecureNoise().addNormal(delta, noiseStddev);
-    else
-      createSimRng(kernels, config.run.seed).addNormal(delta, noiseStddev, {
-        purpose: 'noise',
-        round,
-        entity: kServer,
-      });
-  }
-  stats.serverUpdateNorm = Math.sqrt(kernels.sumSquaresF32(delta));
-  if (typeof strategy.aggregate !== 'function')
-    strategy.aggregate.serverOptimizer.step(
-      kernels,
-      params,
-      delta,
-      state.serverState,
-      state.aggregator?.held,
-    );
-}
-
-async function customAggregate(
-  setup: RunSetup,
-  _state: RoundState,
-  round: number,
-  updates: AsyncIterable<ClientUpdate>,
-  aggregate: (
-    updates: AsyncIterable<ClientUpdate>,
-    context: { round: number; kernels: RunSetup['kernels']; size: number; params: Float32Array },
-  ) => Promise<Float32Array>,
+  updates: AsyncIterable<DecodedUpdate>,
+  aggregate: AggregateFunction,
 ): Promise<void> {
   const { kernels, params, strategy } = setup;
+  async function* admitted(): AsyncGenerator<ClientUpdate> {
+    for await (const { client, slot, update, weight } of updates)
+      if (admit(setup, stats, client, update)) yield { client, slot, update, weight };
+  }
+  const hook = `aggregate of strategy '${strategy.name}'`;
   let step: Float32Array;
   try {
-    step = await aggregate(updates, { round, kernels, size: params.length, params });
+    step = await aggregate(admitted(), { round, kernels, size: params.length, params });
   } catch (error) {
-    if (error instanceof HeddleError) throw error;
-    throw new UserCodeError(`strategy '${strategy.name}'`, round + 1, undefined, error);
+    throw asUserCodeError(hook, round, undefined, error);
   }
   if (!(step instanceof Float32Array) || step.length !== params.length)
     throw new UserResultError(
-      `strategy '${strategy.name}'`,
+      hook,
       round + 1,
       'returned no Float32Array of the size of the model',
       'return the step that is added to the global model',
     );
-  kernels.axpyF32(params, step, 1);
+  checkReports(setup, stats, round);
+  const delta = Float32Array.from(step);
+  addCentralNoise(setup, stats, round, delta);
+  stats.serverUpdateNorm = Math.sqrt(kernels.sumSquaresF32(delta));
+  kernels.axpyF32(params, delta, 1);
 }

@@ -11,7 +11,7 @@ import { createClientStateStore } from './client-state.js';
 import type { ResolvedConfig } from './config/resolve.js';
 import { privacyVerdict } from './config/rules.js';
 import type { SimulateConfig } from './config/schema.js';
-import { DivergedError, RunAbortedError, TooFewReportsError, UserCodeError } from './errors.js';
+import { DivergedError, RunAbortedError, UserResultError } from './errors.js';
 import type { EventStream } from './event-stream.js';
 import {
   EVENT_SCHEMA,
@@ -23,10 +23,12 @@ import {
 } from './events.js';
 import type { Host } from './host.js';
 import { createMetricsTracker, type MetricsTracker } from './metrics-tracker.js';
-import { createRoundState, type RoundState, runRound } from './round.js';
-import type { RoundStats } from './round-stats.js';
+import { runRound } from './round.js';
+import { createRoundState, type RoundState } from './round-state.js';
+import { RoundStats } from './round-stats.js';
 import { selectCohort } from './sampling.js';
 import type { RunSetup } from './setup.js';
+import { callUserCode } from './user-code.js';
 
 /** What a run leaves behind. */
 export interface SimulationResult {
@@ -125,10 +127,13 @@ export class Run {
     const cohort = this.#select(round);
     const selected = performance.now();
     const lr = learningRate(config.client, round, config.run.numServerRounds);
-    const stats = await runRound(setup, this.#state, cohort, round, lr);
+    const stats = new RoundStats(setup, cohort.length);
     stats.addPhase('select', (selected - before) / 1000);
-    this.#warn(stats, round);
-    if (stats.reported < config.strategy.minReports && cohort.length > 0) this.#tooFew(stats, round);
+    try {
+      await runRound(setup, this.#state, stats, cohort, round, lr);
+    } finally {
+      this.#warn(stats, round);
+    }
     const metrics = stats.metrics();
     const last = round + 1 === config.run.numServerRounds;
     if (config.eval.central && setup.data.test && ((round + 1) % config.eval.frequency === 0 || last))
@@ -140,22 +145,21 @@ export class Run {
     const { strategy, sampling, partition, config, cohortSize } = this.setup;
     const { seed } = config.run;
     if (!strategy.select) return selectCohort(sampling, partition.numClients, seed, round);
-    let cohort: Uint32Array;
-    try {
-      cohort = strategy.select({ round, population: partition.numClients, cohortSize, seed });
-    } catch (error) {
-      throw new UserCodeError(`select of strategy '${strategy.name}'`, round + 1, undefined, error);
-    }
-    const chosen = Uint32Array.from(cohort);
-    for (let i = 0; i < chosen.length; i++)
-      if (chosen[i] >= partition.numClients || (i > 0 && chosen[i] <= chosen[i - 1]))
-        throw new UserCodeError(
-          `select of strategy '${strategy.name}'`,
-          round + 1,
-          chosen[i],
-          new RangeError(`client ids must ascend and be below ${partition.numClients}`),
-        );
-    return chosen;
+    const hook = `select of strategy '${strategy.name}'`;
+    const population = partition.numClients;
+    const chosen: unknown = callUserCode(hook, round, undefined, () =>
+      strategy.select?.({ round, population, cohortSize, seed }),
+    );
+    const fail = (problem: string): never => {
+      const hint = `return a Uint32Array of ascending, different client ids below ${population}`;
+      throw new UserResultError(hook, round + 1, problem, hint);
+    };
+    if (!(chosen instanceof Uint32Array)) return fail('returned no Uint32Array');
+    chosen.forEach((client, i) => {
+      if (client >= population) fail(`chose client ${client} of ${population}`);
+      if (i > 0 && client <= chosen[i - 1]) fail(`chose client ${client} after client ${chosen[i - 1]}`);
+    });
+    return chosen.slice();
   }
 
   #warn(stats: RoundStats, round: number): void {
@@ -169,14 +173,6 @@ export class Run {
       });
     for (const { client, status, metrics } of stats.rows)
       this.events.push({ ...this.#base(round + 1), event: 'client', client, status, metrics });
-  }
-
-  #tooFew(stats: RoundStats, round: number): void {
-    const { config } = this.setup;
-    const diverged = stats.rejections.some(({ error }) => error.code === 'ERR_UPDATE_NOT_FINITE');
-    if (config.run.onDiverge !== 'fail' && diverged) return;
-    const reason = stats.rejections[0]?.error.problem;
-    throw new TooFewReportsError(round + 1, stats.reported, config.strategy.minReports, reason);
   }
 
   async #evaluate(stats: RoundStats, round: number): Promise<Record<string, number>> {

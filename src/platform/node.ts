@@ -67,7 +67,11 @@ export const platform: Platform = {
     return {
       post: (message, transfer = []) => worker.postMessage(message, transfer as ArrayBuffer[]),
       onMessage: (listener) => worker.on('message', listener),
-      onError: (listener) => worker.on('error', listener),
+      onError: (listener) => {
+        worker.on('error', listener);
+        // A thread can also end without an error: process.exit() in somebody's module.
+        worker.on('exit', (code) => listener(new Error(`the thread exited with code ${code}`)));
+      },
       terminate: async () => {
         await worker.terminate();
       },

@@ -97,13 +97,10 @@ export function createLocalTrainer(
       });
       const scratch = program.spaces
         .filter(
-          ({ name, length }) =>
-            length === job.params.length &&
-            !(name in data.bindings) &&
-            name !== 'initial' &&
-            name !== 'delta',
+          ({ name, role }) =>
+            (role === 'slot' || role === 'gradient' || role === 'state') && name !== 'delta',
         )
-        .map(({ name }) => ({ name, vector: vectors.take(job.params.length) }));
+        .map(({ name, length }) => ({ name, vector: vectors.take(length) }));
       const delta = vectors.take(job.params.length);
       const totals = new Float64Array(3);
       const stepsPerEpoch = Math.floor(n / sizes.batchSize) + (sizes.tailSize > 0 ? 1 : 0);

@@ -4,6 +4,7 @@ import type { Kernels } from '../kernels/kernels.js';
 import { createReference } from '../kernels/reference.js';
 import { createWasm } from '../kernels/wasm.js';
 import { runJob } from '../program/execute.js';
+import { ParamSpec } from '../tensor/param-spec.js';
 import type { JobRequest, SpaceArray } from './job.js';
 import type { Trainer } from './trainer.js';
 import type { WorkerReply, WorkerResult, WorkerTask } from './worker-protocol.js';
@@ -32,10 +33,15 @@ async function answer(task: WorkerTask): Promise<WorkerResult> {
       return runOne(task.job);
     case 'train':
       if (!trainer) throw new Error('this thread has no trainer');
-      return trainer.train(task.job);
+      return trainer.train({ ...task.job, spec: rebuiltSpec(task.job.spec) });
     default:
       return task satisfies never;
   }
+}
+
+/** A message keeps the fields of a spec, not its methods. */
+function rebuiltSpec({ entries, aliases }: ParamSpec): ParamSpec {
+  return new ParamSpec(entries, aliases);
 }
 
 function runOne(job: JobRequest): Record<string, SpaceArray> {
@@ -56,15 +62,17 @@ function buffersOf(result: WorkerResult): ArrayBuffer[] {
 
 const parent = connectToParent();
 parent.onMessage(async (message) => {
-  let reply: WorkerReply;
-  let transfer: ArrayBuffer[] = [];
   try {
     const result = await answer(message as WorkerTask);
-    transfer = [...new Set(buffersOf(result))];
-    reply = { result };
+    parent.post({ result } satisfies WorkerReply, [...new Set(buffersOf(result))]);
   } catch (error) {
-    const { name, message: text, stack, code } = error as Error & { code?: string };
-    reply = { error: { name, message: text, stack, code } };
+    // A result that cannot be sent ends here too.
+    parent.post({ error: plainError(error) } satisfies WorkerReply);
   }
-  parent.post(reply, transfer);
 });
+
+function plainError(error: unknown): Extract<WorkerReply, { error: unknown }>['error'] {
+  if (!(error instanceof Error)) return { name: 'Error', message: String(error) };
+  const { name, message, stack, code } = error as Error & { code?: unknown };
+  return { name, message, stack, code: typeof code === 'string' ? code : undefined };
+}

@@ -1,5 +1,6 @@
 /** A fixed number of threads that answer one message at a time; tasks wait in order for a free one. */
 import { platform } from '#platform';
+import { DisposedError } from '../errors.js';
 import type { WorkerHandle } from '../platform/platform.js';
 import { WorkerCrashError } from './errors.js';
 import type { WorkerReply, WorkerTask } from './worker-protocol.js';
@@ -14,11 +15,16 @@ interface Waiting {
 interface Thread {
   handle: WorkerHandle;
   current?: Waiting;
+  /** Answered its setup once: what ends it later is a job's doing. */
+  ready: boolean;
 }
 
 export interface WorkerPool {
   readonly size: number;
-  /** Sends a task to the next free thread. Resolves with its result; a thread that dies rejects its task and is replaced. */
+  /**
+   * Sends a task to the next free thread. Resolves with its result; a thread that dies rejects its task and is replaced. After a
+   * setup that failed, every task is rejected with that failure.
+   */
   submit(task: WorkerTask, transfer?: ArrayBuffer[]): Promise<unknown>;
   dispose(): Promise<void>;
 }
@@ -33,8 +39,9 @@ export function useWorkers(create: () => WorkerHandle): void {
 /** @param setup - sent to every thread before its first task. */
 export function createWorkerPool(size: number, setup: WorkerTask): WorkerPool {
   const queue: Waiting[] = [];
-  const threads: Thread[] = [];
+  const threads = new Set<Thread>();
   let disposed = false;
+  let broken: { error: unknown } | undefined;
 
   const next = (thread: Thread): void => {
     const waiting = queue.shift();
@@ -42,46 +49,62 @@ export function createWorkerPool(size: number, setup: WorkerTask): WorkerPool {
     if (waiting) thread.handle.post(waiting.task, waiting.transfer);
   };
 
-  const start = (): Thread => {
-    const thread: Thread = { handle: createWorker() };
+  /** A setup that fails on one thread fails on all: nothing can run. */
+  const breakPool = (error: unknown): void => {
+    broken ??= { error };
+    for (const waiting of queue.splice(0)) waiting.reject(broken.error);
+  };
+
+  const start = (): void => {
+    const thread: Thread = { handle: createWorker(), ready: false };
+    threads.add(thread);
     thread.handle.onMessage((message) => {
       const reply = message as WorkerReply;
       const done = thread.current;
       if (!done) return;
-      next(thread);
       if ('error' in reply) done.reject(revive(reply.error));
       else done.resolve(reply.result);
+      next(thread);
     });
     thread.handle.onError((error) => {
-      if (disposed) return;
-      thread.current?.reject(new WorkerCrashError(error));
-      threads[threads.indexOf(thread)] = start();
+      if (disposed || !threads.delete(thread)) return;
       void thread.handle.terminate();
+      thread.current?.reject(new WorkerCrashError(error));
+      // One that never got ready would not get further the next time.
+      if (thread.ready) start();
     });
     // The setup is a task like others, at the head of this thread's work.
-    thread.current = { task: setup, transfer: [], resolve: () => {}, reject: (error) => failAll(error) };
+    thread.current = {
+      task: setup,
+      transfer: [],
+      resolve: () => {
+        thread.ready = true;
+      },
+      reject: breakPool,
+    };
     thread.handle.post(setup);
-    return thread;
   };
 
-  const failAll = (error: unknown): void => {
-    for (const waiting of queue.splice(0)) waiting.reject(error);
-  };
-
-  for (let i = 0; i < size; i++) threads.push(start());
+  for (let i = 0; i < size; i++) start();
   return {
     size,
     submit(task, transfer = []) {
+      if (disposed) return Promise.reject(new DisposedError('a worker pool'));
+      if (broken) return Promise.reject(broken.error);
       return new Promise((resolve, reject) => {
         queue.push({ task, transfer, resolve, reject });
-        const idle = threads.find((thread) => thread.current === undefined);
-        if (idle) next(idle);
+        for (const thread of threads)
+          if (thread.current === undefined) {
+            next(thread);
+            break;
+          }
       });
     },
     async dispose() {
       disposed = true;
-      failAll(new WorkerCrashError(new Error('the pool was disposed')));
-      await Promise.all(threads.map((thread) => thread.handle.terminate()));
+      for (const waiting of queue.splice(0)) waiting.reject(new DisposedError('a worker pool'));
+      for (const { current } of threads) current?.reject(new DisposedError('a worker pool'));
+      await Promise.all([...threads].map((thread) => thread.handle.terminate()));
     },
   };
 }
