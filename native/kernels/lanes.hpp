@@ -177,6 +177,12 @@ HEDDLE_INLINE F64 squareRoot(F64 v) {
 #endif
 }
 
+/// Asks for the line 8 KiB after p. The processor's own prefetch stops at page ends; on a pass that only
+/// reads, this was worth a fifth to a third in bandwidth. An address beyond the data does no harm.
+HEDDLE_INLINE void prefetchAhead(const void* p) {
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(p) + 8192));
+}
+
 // Stores past the cache. From kStreamBytes on, a destination would throw everything else out of the
 // last-level cache and cost a read of each line before its write; below, the caller is likely to read it back
 // soon.

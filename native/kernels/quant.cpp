@@ -32,6 +32,8 @@ HEDDLE_INLINE std::uint32_t largestMagnitude(const float* x, std::size_t n) {
   I32 second = {};
   std::size_t i = 0;
   for (; i + 2 * kFloats <= n; i += 2 * kFloats) {
+    prefetchAhead(x + i);
+    prefetchAhead(x + i + kFloats);
     first = larger(loadAs<I32>(x + i) & magnitude, first);
     second = larger(loadAs<I32>(x + i + kFloats) & magnitude, second);
   }

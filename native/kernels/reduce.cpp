@@ -16,7 +16,9 @@ HEDDLE_INLINE void addProducts(Lanes (&lanes)[3], const float* a, const float* b
   Lanes aa = lanes[1];
   Lanes bb = lanes[2];
   std::size_t i = begin;
-  for (; i + kLanes <= end; i += kLanes)
+  for (; i + kLanes <= end; i += kLanes) {
+    prefetchAhead(a + i);
+    prefetchAhead(b + i);
     for (std::size_t v = 0; v < count; ++v) {
       const F64 u = loadF64(a + i + v * kDoubles);
       const F64 w = loadF64(b + i + v * kDoubles);
@@ -24,6 +26,7 @@ HEDDLE_INLINE void addProducts(Lanes (&lanes)[3], const float* a, const float* b
       aa.vectors[v] += u * u;
       bb.vectors[v] += w * w;
     }
+  }
   ab.add(
       i, end, [](auto u, auto w) { return u * w; }, a, b);
   aa.add(
@@ -51,6 +54,7 @@ float maxAbsF32(const float* x, std::size_t n) {
   std::size_t i = 0;
   for (; i + kChains * kFloats <= n; i += kChains * kFloats)
     for (std::size_t c = 0; c < kChains; ++c) {
+      prefetchAhead(x + i + c * kFloats);
       const F32 v = magnitude(load(x + i + c * kFloats));
       largest[c] = larger(v, largest[c]);
     }
@@ -75,6 +79,7 @@ std::uint32_t allFiniteF32(const float* x, std::size_t n) {
     I32 largest[kChains] = {};
     for (; i + kStep <= end; i += kStep)
       for (std::size_t c = 0; c < kChains; ++c) {
+        prefetchAhead(x + i + c * kFloats);
         const I32 v = loadAs<I32>(x + i + c * kFloats) & kMagnitude;
         largest[c] = larger(v, largest[c]);
       }

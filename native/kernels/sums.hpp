@@ -20,8 +20,10 @@ struct Lanes {
     F64 sums[count];
     for (std::size_t v = 0; v < count; ++v) sums[v] = vectors[v];
     std::size_t i = begin;
-    for (; i + kLanes <= end; i += kLanes)
+    for (; i + kLanes <= end; i += kLanes) {
+      (prefetchAhead(sources + i), ...);
       for (std::size_t v = 0; v < count; ++v) sums[v] += op(loadF64(sources + i + v * kDoubles)...);
+    }
     for (std::size_t v = 0; v < count; ++v) vectors[v] = sums[v];
     if (i == end) return;
     double lanes[kLanes];
