@@ -264,6 +264,8 @@ export class Run {
       partitionHash: partition.hash,
       target: this.#target,
     });
+    for (const warning of this.setup.warnings)
+      this.events.push({ ...this.#base(0), event: 'warning', ...warning });
     for (const { message, path } of this.resolved.notes)
       this.events.push({
         ...this.#base(0),

@@ -4,7 +4,7 @@ import { platform } from '#platform';
 import type { Dataset, TaskData } from '../data/dataset.js';
 import { type Partition, type PartitionSpec, partition } from '../data/partition/index.js';
 import { sharedF32, sharedU32 } from '../data/shared-memory.js';
-import { InvalidArgumentError } from '../errors.js';
+import { HeddleError, InvalidArgumentError } from '../errors.js';
 import { defaultBackendOptions } from '../kernels/current.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { type BackendInfo, compiledWasm, loadBackend, resolveBackend } from '../kernels/select.js';
@@ -15,6 +15,7 @@ import { createLocalTrainer, type LocalTrainer } from '../train/local-trainer.js
 import { createModuleTrainer } from '../train/module-trainer.js';
 import { createNativeRunner } from '../train/native-runner.js';
 import type { Trainer } from '../train/trainer.js';
+import type { WorkerTask } from '../train/worker-protocol.js';
 import { createWorkerRunner } from '../train/worker-runner.js';
 import { createPipeline, type UpdatePipeline } from '../update/pipeline.js';
 import { assembleModel, assembleStages, assembleStrategy, localTrainingOptions } from './assemble.js';
@@ -25,6 +26,13 @@ import type { SimulateConfig } from './config/schema.js';
 import { type Host, shapedFor, taskShape } from './host.js';
 import { type CohortSampling, checkSampling } from './sampling.js';
 import type { Strategy } from './strategies/strategy.js';
+
+/** Told as an event when the run starts. */
+export interface SetupWarning {
+  /** Stable, upper snake case. */
+  readonly code: string;
+  readonly message: string;
+}
 
 export interface RunSetup {
   readonly config: SimulateConfig;
@@ -39,6 +47,8 @@ export interface RunSetup {
   readonly backend: BackendInfo;
   readonly kernels: Kernels;
   readonly workers: number;
+  /** What a person should know before the first round. */
+  readonly warnings: readonly SetupWarning[];
   /** Trains clients; the same object as `local` unless the user gave another. */
   readonly trainer: Trainer;
   /** The built-in programs, for evaluation and Fisher scores. */
@@ -66,8 +76,10 @@ export async function setUp({ config, objects }: ResolvedConfig, host: Host): Pr
   checkSampling(sampling, parts.numClients);
   const strategy = assembleStrategy(config, objects);
   const pipeline = createPipeline(assembleStages(config, objects));
-  const workers = config.backend.workers || platform.availableParallelism();
-  const runner = await createRunner(backend, addon, kernels, workers);
+  const wanted = config.backend.workers || platform.availableParallelism();
+  const warnings: SetupWarning[] = [];
+  const runner = await createRunner(backend, addon, kernels, wanted, warnings);
+  const { workers } = runner;
   const local = createLocalTrainer(model, runner, localTrainingOptions(config, strategy));
   const moduleTrainer =
     !objects.trainer && config.client.trainer
@@ -91,6 +103,7 @@ export async function setUp({ config, objects }: ResolvedConfig, host: Host): Pr
     backend,
     kernels,
     workers,
+    warnings,
     trainer: (objects.trainer as Trainer | undefined) ?? moduleTrainer ?? local,
     local,
     params,
@@ -156,21 +169,41 @@ async function createRunner(
   addon: ReturnType<typeof resolveBackend>['addon'],
   kernels: Kernels,
   workers: number,
+  warnings: SetupWarning[],
 ): Promise<JobRunner> {
   switch (backend.backend) {
     case 'native':
       if (!addon) throw new InvalidArgumentError('simulate', 'the addon', 'loaded', addon);
       return createNativeRunner(addon, { workers, isa: backend.isa });
     case 'wasm':
-      return workers === 1
-        ? createInlineRunner(kernels)
-        : createWorkerRunner(workers, { type: 'wasm', module: await compiledWasm() });
+      return threaded(workers, { type: 'wasm', module: await compiledWasm() }, kernels, warnings);
     case 'reference':
-      return workers === 1
-        ? createInlineRunner(kernels)
-        : createWorkerRunner(workers, { type: 'reference', profile: backend.profile });
+      return threaded(workers, { type: 'reference', profile: backend.profile }, kernels, warnings);
     default:
       return backend.backend satisfies never;
+  }
+}
+
+/** Worker threads, or the calling thread where none can start (a page's policy): the same bytes, later. */
+async function threaded(
+  workers: number,
+  task: WorkerTask,
+  kernels: Kernels,
+  warnings: SetupWarning[],
+): Promise<JobRunner> {
+  if (workers === 1) return createInlineRunner(kernels);
+  const runner = createWorkerRunner(workers, task);
+  try {
+    await runner.ready;
+    return runner;
+  } catch (error) {
+    await runner.dispose();
+    const why = error instanceof HeddleError ? error.problem : String(error);
+    warnings.push({
+      code: 'WARN_NO_THREADS',
+      message: `clients train one after another, because worker threads did not start: ${why}`,
+    });
+    return createInlineRunner(kernels);
   }
 }
 

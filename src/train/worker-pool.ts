@@ -21,6 +21,8 @@ interface Thread {
 
 export interface WorkerPool {
   readonly size: number;
+  /** Resolves when every thread has answered its setup; rejects with the first that could not start. */
+  readonly ready: Promise<void>;
   /**
    * Sends a task to the next free thread. Resolves with its result; a thread that dies rejects its task and is replaced. After a
    * setup that failed, every task is rejected with that failure.
@@ -42,6 +44,12 @@ export function createWorkerPool(size: number, setup: WorkerTask): WorkerPool {
   const threads = new Set<Thread>();
   let disposed = false;
   let broken: { error: unknown } | undefined;
+  let settleReady = { resolve: () => {}, reject: (_: unknown) => {} };
+  const ready = new Promise<void>((resolve, reject) => {
+    settleReady = { resolve, reject };
+  });
+  // Tasks are rejected with the same error: who does not wait for `ready` misses nothing.
+  ready.catch(() => {});
 
   const next = (thread: Thread): void => {
     const waiting = queue.shift();
@@ -52,6 +60,7 @@ export function createWorkerPool(size: number, setup: WorkerTask): WorkerPool {
   /** A setup that fails on one thread fails on all: nothing can run. */
   const breakPool = (error: unknown): void => {
     broken ??= { error };
+    settleReady.reject(broken.error);
     for (const waiting of queue.splice(0)) waiting.reject(broken.error);
   };
 
@@ -79,15 +88,22 @@ export function createWorkerPool(size: number, setup: WorkerTask): WorkerPool {
       transfer: [],
       resolve: () => {
         thread.ready = true;
+        if ([...threads].every((each) => each.ready)) settleReady.resolve();
       },
       reject: breakPool,
     };
     thread.handle.post(setup);
   };
 
-  for (let i = 0; i < size; i++) start();
+  try {
+    for (let i = 0; i < size; i++) start();
+  } catch (error) {
+    // No such thing as a Worker here, or none left.
+    breakPool(new WorkerCrashError(error instanceof Error ? error : new Error(String(error))));
+  }
   return {
     size,
+    ready,
     submit(task, transfer = []) {
       if (disposed) return Promise.reject(new DisposedError('a worker pool'));
       if (broken) return Promise.reject(broken.error);

@@ -7,11 +7,17 @@ import type { WorkerTask } from './worker-protocol.js';
 
 const kWritten: ReadonlySet<string> = new Set(['slot', 'gradient', 'state', 'totals']);
 
+export interface WorkerRunner extends JobRunner {
+  /** Rejects where the threads cannot start. */
+  readonly ready: Promise<void>;
+}
+
 /** @param setup - the back end of the threads: `{ type: 'wasm', module }` or `{ type: 'reference', profile }`. */
-export function createWorkerRunner(workers: number, setup: WorkerTask): JobRunner {
+export function createWorkerRunner(workers: number, setup: WorkerTask): WorkerRunner {
   const pool = createWorkerPool(workers, setup);
   return {
     workers,
+    ready: pool.ready,
     async run(job: JobRequest, signal?: AbortSignal) {
       signal?.throwIfAborted();
       const sent = ownedBindings(compactJob(job));
