@@ -1,7 +1,7 @@
 /** A line of accuracy by round, drawn as SVG: no library, redrawn when its box changes. */
 
 const kSvg = 'http://www.w3.org/2000/svg';
-const kMargin = { top: 14, right: 16, bottom: 34, left: 46 };
+const kMargin = { top: 14, right: 16, bottom: 30, left: 46 };
 const kHeight = 280;
 
 /** @param {HTMLElement} box - takes the drawing; @param {number} target - accuracy in [0, 1] that is marked. */
@@ -23,11 +23,11 @@ export function createChart(box, target) {
         text(`${share * 100} %`, { class: 'tick', x: x(0) - 8, y: y(share) + 4, 'text-anchor': 'end' }),
       );
     }
-    for (const round of ticks(rounds, width < 480 ? 4 : 8))
+    for (const round of ticks(rounds, width < 480 ? 4 : 8).slice(1))
       svg.append(
-        text(String(round), { class: 'tick', x: x(round), y: kHeight - 14, 'text-anchor': 'middle' }),
+        text(String(round), { class: 'tick', x: x(round), y: kHeight - 10, 'text-anchor': 'middle' }),
       );
-    svg.append(text('round', { class: 'tick', x: x(rounds), y: kHeight - 1, 'text-anchor': 'end' }));
+    svg.append(text('round', { class: 'tick', x: x(0) - 8, y: kHeight - 10, 'text-anchor': 'end' }));
 
     svg.append(
       element('line', { class: 'target', x1: x(0), x2: x(rounds), y1: y(target), y2: y(target) }),

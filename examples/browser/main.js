@@ -52,7 +52,7 @@ function receive(message, choice) {
 function showEvent(event, { rounds }) {
   if (event.event === 'start') {
     say(`Training ${event.clients} clients, ${event.cohortSize} a round …`);
-    show('backend', `${event.backend === 'wasm' ? 'WebAssembly' : event.backend}, ${threadCount(event.workers)}`);
+    show('backend', `${event.isa}, ${threadCount(event.workers)}`);
   }
   if (event.event === 'warning') say(event.message);
   if (event.event !== 'round') return;
