@@ -72,18 +72,46 @@ void meanOfHoldersF32(float* dst, const double* acc, const double* counts, std::
 
 void weightedSumF32(float* dst, const float* const* sources, const double* weights, std::size_t n,
                     std::size_t lists) {
-  produce(
-      dst, n,
-      [=](std::size_t i, F64(&sums)[4]) {
-        for (F64& sum : sums) sum = F64{};
-        for (std::size_t k = 0; k < lists; ++k)
-          for (std::size_t v = 0; v < 4; ++v) sums[v] += weights[k] * loadF64(sources[k] + i + v * kDoubles);
-      },
-      [=](std::size_t i) {
-        double sum = 0;
-        for (std::size_t k = 0; k < lists; ++k) sum += weights[k] * static_cast<double>(sources[k][i]);
-        return sum;
-      });
+  if (lists == 0) {
+    for (std::size_t i = 0; i < n; ++i) dst[i] = 0;
+    return;
+  }
+  // Source by source over a piece whose sums stay in L1: reading all sources side by side keeps too many
+  // streams open.
+  constexpr std::size_t kPiece = 512;
+  alignas(64) double sums[kPiece];
+  const bool past = shouldStream(dst, n) && isAligned(dst);
+  for (std::size_t first = 0; first < n; first += kPiece) {
+    const std::size_t count = n - first < kPiece ? n - first : kPiece;
+    // The sum from +0, written out: GCC makes a call to memset of a loop of zeros, which costs as much as two
+    // sources.
+    const double w0 = weights[0];
+    const float* const source = sources[0] + first;
+    std::size_t z = 0;
+    for (; z + kDoubles <= count; z += kDoubles) store(sums + z, 0.0 + w0 * loadF64(source + z));
+    for (; z < count; ++z) sums[z] = 0.0 + w0 * static_cast<double>(source[z]);
+    std::size_t k = 1;
+    for (; k + 2 <= lists; k += 2) {
+      const double w = weights[k];
+      const double v = weights[k + 1];
+      accumulate(
+          sums, count, [=](auto sum, auto a, auto b) { return sum + w * a + v * b; }, sources[k] + first,
+          sources[k + 1] + first);
+    }
+    if (k < lists) {
+      const double w = weights[k];
+      accumulate(
+          sums, count, [=](auto sum, auto a) { return sum + w * a; }, sources[k] + first);
+    }
+    float* const out = dst + first;
+    std::size_t i = 0;
+    for (; i + kFloats <= count; i += kFloats) {
+      const F32 rounded = narrow(load(sums + i), load(sums + i + kDoubles));
+      past ? stream(out + i, rounded) : store(out + i, rounded);
+    }
+    for (; i < count; ++i) out[i] = static_cast<float>(sums[i]);
+  }
+  if (past) streamFence();
 }
 
 }  // namespace heddle::HEDDLE_ISA
