@@ -82,7 +82,11 @@ export function createNativeRunner(native: NativeAddon, options: NativeRunnerOpt
         });
         if (finished) return;
         signal?.throwIfAborted();
-        throw new NativeKernelError('ERR_POOL_CLOSED', 'the pool was closed before the job had run', undefined);
+        throw new NativeKernelError(
+          'ERR_POOL_CLOSED',
+          'the pool was closed before the job had run',
+          undefined,
+        );
       } finally {
         signal?.removeEventListener('abort', onAbort);
       }
