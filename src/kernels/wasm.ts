@@ -2,6 +2,7 @@
 import { type AnyArray, type KernelBuffer, makeBuffer } from './buffer.js';
 import { arrayTypes, checker } from './checked.js';
 import { type Dtype, type KernelSpec, lengthSymbols, symbolSources } from './define.js';
+import { BackendUnavailableError } from './errors.js';
 import type { KernelFunctions } from './generated/interface.js';
 import type { ArrayOfDtype, BoundKernel, Kernels } from './kernels.js';
 import { type KernelName, kernelNames, specs } from './table.js';
@@ -14,10 +15,15 @@ export async function createWasm(module: WebAssembly.Module): Promise<Kernels> {
   const memory = new WebAssembly.Memory({ initial: 16, maximum: 65_536 });
   const imports = { env: { memory, abort: abortFromWasm } };
   const instance = await WebAssembly.instantiate(module, imports);
-  const heapBase = (instance.exports.__heap_base as WebAssembly.Global | undefined)?.value as
-    | number
-    | undefined;
-  const heap = new WasmHeap(memory, heapBase ?? 1024);
+  const { __heap_base: heapBase } = instance.exports;
+  // Allocating from a guess could lie on top of the kernels' own scratch memory.
+  if (!(heapBase instanceof WebAssembly.Global))
+    throw new BackendUnavailableError(
+      'wasm',
+      [{ what: 'engine.wasm', why: 'it does not export __heap_base' }],
+      'use the engine.wasm of this version of the package',
+    );
+  const heap = new WasmHeap(memory, Number(heapBase.value));
   const functions = Object.fromEntries(
     kernelNames.map((name) => [name, wrap(name, instance.exports[name] as WasmFunction, heap)]),
   ) as unknown as KernelFunctions;
