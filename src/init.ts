@@ -31,6 +31,7 @@ async function compile(wasm: NonNullable<InitOptions['wasm']>): Promise<WebAssem
   if (wasm instanceof WebAssembly.Module) return wasm;
   if (typeof wasm === 'string' || wasm instanceof URL) {
     const response = await fetch(wasm);
+    if (!response.ok) throw new Error(`${response.url} answered ${response.status}`);
     return WebAssembly.compile(await response.arrayBuffer());
   }
   return WebAssembly.compile(wasm);

@@ -52,7 +52,7 @@ function receive(message, choice) {
 function showEvent(event, { rounds }) {
   if (event.event === 'start') {
     say(`Training ${event.clients} clients, ${event.cohortSize} a round …`);
-    show('backend', `${event.isa}, ${threadCount(event.workers)}`);
+    show('backend', `${event.isa}, ${count(event.workers, 'thread')}`);
   }
   if (event.event === 'warning') say(event.message);
   if (event.event !== 'round') return;
@@ -68,8 +68,8 @@ function showEnd(summary, choice) {
   const { status, rounds } = summary;
   say(
     status === 'completed'
-      ? `Done: ${rounds} rounds in ${summary.time.totalSeconds.toFixed(1)} s.`
-      : `Stopped after ${rounds} of ${choice.rounds} rounds.`,
+      ? `Done: ${count(rounds, 'round')} in ${summary.time.totalSeconds.toFixed(1)} s.`
+      : `Stopped after ${rounds} of ${count(choice.rounds, 'round')}.`,
   );
   if (rounds > 0) {
     byId('again').hidden = false;
@@ -99,6 +99,6 @@ function show(id, text) {
   byId(id).textContent = text;
 }
 
-function threadCount(n) {
-  return n === 1 ? '1 thread' : `${n} threads`;
+function count(n, what) {
+  return `${n} ${what}${n === 1 ? '' : 's'}`;
 }

@@ -55,7 +55,7 @@ export function compiledWasm(): Promise<WebAssembly.Module> {
     throw new BackendUnavailableError(
       'wasm',
       [{ what: customWasm ? 'the module given to init()' : 'the engine in the package', why }],
-      'run `npm run build`, or install the package again; the runtime must have WebAssembly SIMD',
+      'run `npm run build`, or install the package again; the runtime must have WebAssembly SIMD, and the policy of a page allow `wasm-unsafe-eval`',
       error,
     );
   });
