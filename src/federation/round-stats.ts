@@ -115,8 +115,9 @@ export class RoundStats {
   }
 
   /** The update was refused after it was counted: its bytes were sent, its report does not count. */
-  unreport(): void {
+  unreport(client: number): void {
     this.reported--;
+    if (this.rows.at(-1)?.client === client) this.rows.pop();
   }
 
   reject(client: number, error: HeddleError): void {

@@ -129,7 +129,7 @@ async function stream(
       stats.addNorm(norm, clipped);
     } catch (error) {
       if (!(error instanceof UpdateRejectedError)) throw error;
-      stats.unreport();
+      stats.unreport(client);
       reject(setup, stats, client, error);
     }
     stats.addPhase('aggregate', (performance.now() - start) / 1000);
@@ -179,7 +179,7 @@ function admit(setup: RunSetup, stats: RoundStats, client: number, update: Float
       ? Math.sqrt(kernels.sumSquaresF32(update))
       : kernels.clipInPlaceF32(update, maxNorm);
   if (!Number.isFinite(norm)) {
-    stats.unreport();
+    stats.unreport(client);
     reject(setup, stats, client, new UpdateRejectedError(String(client), 'not-finite', norm));
     return false;
   }

@@ -61,9 +61,9 @@ export const platform: Platform = {
     return WebAssembly.compile(decodeBase64(wasmBase64));
   },
   createWorker(): WorkerHandle {
-    const worker = new Worker(workerEntry());
-    // An idle worker must not keep the process alive; a job in flight is held by its promise's own handle.
-    worker.unref();
+    // A thread inherits the options of node, and does not start with the one that says what `-e` and standard input hold.
+    const fromText = process.execArgv.some((option) => option.startsWith('--input-type'));
+    const worker = new Worker(workerEntry(), fromText ? { execArgv: [] } : {});
     return {
       post: (message, transfer = []) => worker.postMessage(message, transfer as ArrayBuffer[]),
       onMessage: (listener) => worker.on('message', listener),
@@ -72,6 +72,7 @@ export const platform: Platform = {
         // A thread can also end without an error: process.exit() in somebody's module.
         worker.on('exit', (code) => listener(new Error(`the thread exited with code ${code}`)));
       },
+      keepAlive: (busy) => (busy ? worker.ref() : worker.unref()),
       terminate: async () => {
         await worker.terminate();
       },

@@ -8,6 +8,8 @@ export interface WorkerHandle {
   post(message: unknown, transfer?: readonly ArrayBuffer[]): void;
   onMessage(listener: (message: unknown) => void): void;
   onError(listener: (error: Error) => void): void;
+  /** Whether the thread keeps the process alive; a new one does. Absent where threads never do. */
+  keepAlive?(busy: boolean): void;
   terminate(): Promise<void>;
 }
 

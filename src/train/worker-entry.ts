@@ -20,15 +20,9 @@ async function answer(task: WorkerTask): Promise<WorkerResult> {
     case 'reference':
       kernels = createReference(task.profile);
       return null;
-    case 'trainer': {
-      const loaded = (await import(task.module)) as { trainer?: Trainer };
-      if (typeof loaded.trainer?.train !== 'function')
-        throw Object.assign(new Error('has no export `trainer` with a method `train`'), {
-          code: 'ERR_TRAINER_MODULE',
-        });
-      trainer = loaded.trainer;
+    case 'trainer':
+      trainer = await loadTrainer(task.module);
       return null;
-    }
     case 'job':
       return runOne(task.job);
     case 'train':
@@ -37,6 +31,18 @@ async function answer(task: WorkerTask): Promise<WorkerResult> {
     default:
       return task satisfies never;
   }
+}
+
+async function loadTrainer(module: string): Promise<Trainer> {
+  const fail = (problem: string): never => {
+    throw Object.assign(new Error(problem), { code: 'ERR_TRAINER_MODULE' });
+  };
+  const loaded = (await import(module).catch((error: unknown) =>
+    fail(`does not load: ${error instanceof Error ? error.message : String(error)}`),
+  )) as { trainer?: Trainer };
+  if (typeof loaded.trainer?.train !== 'function')
+    return fail('has no export `trainer` with a method `train`');
+  return loaded.trainer;
 }
 
 /** A message keeps the fields of a spec, not its methods. */

@@ -54,6 +54,8 @@ export function createWorkerPool(size: number, setup: WorkerTask): WorkerPool {
   const next = (thread: Thread): void => {
     const waiting = queue.shift();
     thread.current = waiting;
+    // A thread that waits must not keep the process alive, one that works has to.
+    thread.handle.keepAlive?.(waiting !== undefined);
     if (waiting) thread.handle.post(waiting.task, waiting.transfer);
   };
 

@@ -1,6 +1,7 @@
 /** The update pipeline inside runs: identities, noise, sizes on the wire, refresh, what is counted. */
 import { describe, expect, it } from 'vitest';
 import { dataset } from '../../src/data/dataset.js';
+import type { SimulateOptions } from '../../src/federation/config/objects.js';
 import type { Stage } from '../../src/update/stage.js';
 import { allow, options, runWith, simulate, task, trainer, watch } from './fixtures.js';
 
@@ -11,15 +12,16 @@ const norm = (values: ArrayLike<number>): number =>
 describe('a pipeline that changes nothing', () => {
   it('is the plain run, to the bit: empty, dropout rate 0, a clip that nobody reaches', async () => {
     const plain = (await simulate(options())).fingerprint;
-    for (const pipeline of [
+    const idle: NonNullable<SimulateOptions['update']>['pipeline'][] = [
       [],
       [{ fisherDropout: { rates: [0], selection: 'public-random' } }],
       [{ fisherDropout: { rates: [0], selection: 'private-fisher' } }],
       [{ clip: { maxNorm: 1e6 } }],
-    ] as const)
-      expect(
-        (await simulate(options({ update: { pipeline: [...pipeline] }, privacy: allow }))).fingerprint,
-      ).toBe(plain);
+    ];
+    for (const pipeline of idle) {
+      const run = await simulate(options({ update: { pipeline }, privacy: allow }));
+      expect(run.fingerprint).toBe(plain);
+    }
   });
 
   it('uniform weights give the same mean with a fixed denominator, to the bit', async () => {

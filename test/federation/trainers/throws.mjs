@@ -1,0 +1,6 @@
+export const trainer = {
+  name: 'throws',
+  async train({ client }) {
+    throw new RangeError(`no tensor for ${client}`);
+  },
+};
