@@ -1,7 +1,7 @@
 // Bundles the page and its worker into a folder that any static server can serve.
 // Usage: node build.mjs [--out-dir <folder>]
 import { cp, mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
@@ -15,7 +15,7 @@ export async function buildPage(outDir = defaultOutDir) {
   await build({
     absWorkingDir: here,
     entryPoints: ['main.js', 'simulation.js'],
-    outdir: outDir,
+    outdir: resolve(outDir),
     bundle: true,
     minify: true,
     format: 'esm',
