@@ -50,11 +50,13 @@ void PanelCopyStep::run(const JobProgram&, Run& run) const {
   }
 }
 
-DenseStep::DenseStep(const TapeOp& op, const DenseOp& dense, const PanelRegion& region, const FastKernels& fast)
+DenseStep::DenseStep(const TapeOp& op, const DenseOp& dense, const PanelRegion& region, std::size_t kept,
+                     const FastKernels& fast)
     : op_(op),
       form_(dense.form),
       shape_{dense.rows, dense.inputs, dense.outputs},
       panels_(region.memory),
+      kept_(kept),
       signless_(region.signless),
       fast_(fast) {}
 
@@ -64,11 +66,13 @@ void DenseStep::run(const JobProgram&, Run& run) const {
   const float* a = run.at<float>(op_.operands[1]);
   const float* b = run.at<float>(op_.operands[2]);
   const auto alpha = static_cast<float>(run.value(op_.scalars[5]));
+  std::byte* kept = kept_ == kNone ? nullptr : run.memory + kept_;
   switch (form_) {
     case DenseForm::forward: {
       const auto activation = op_.integer(7);
       const std::size_t n = shape_.rows * shape_.outputs;
-      fast_.denseForward(c, a, panels, run.at<float>(op_.operands[3]), shape_, alpha, activation == 1, run.scratch);
+      fast_.denseForward(c, a, panels, run.at<float>(op_.operands[3]), shape_, alpha, activation == 1, kept,
+                         run.scratch);
       if (activation == 2) run.kernels.tanhF32(c, c, n);
       if (activation == 3) run.kernels.sigmoidF32(c, c, n);
       break;
@@ -81,7 +85,7 @@ void DenseStep::run(const JobProgram&, Run& run) const {
       // An input that is 0 in all rows adds alpha * (+0): nothing to a weight that is not -0, and -0 nothing at all.
       const bool addsNothing = alpha < 0 || (alpha > 0 && signless_);
       const bool skipDead = beta == 1 && std::isfinite(alpha) && addsNothing;
-      fast_.denseUpdate(panels, a, b, shape_, alpha, beta, skipDead, run.scratch);
+      fast_.denseUpdate(panels, a, b, shape_, alpha, beta, skipDead, kept, run.scratch);
       break;
     }
     case DenseForm::none:

@@ -25,7 +25,8 @@ class PanelCopyStep : public Step {
 /// One of the three products of a dense layer.
 class DenseStep : public Step {
  public:
-  DenseStep(const TapeOp& op, const DenseOp& dense, const PanelRegion& region, const FastKernels& fast);
+  /// `kept`: where in the job's memory a forward product leaves its inputs by column, or an update finds them; or kNone.
+  DenseStep(const TapeOp& op, const DenseOp& dense, const PanelRegion& region, std::size_t kept, const FastKernels& fast);
   void check(const JobProgram& program, const Run& run) const override { KernelStep(op_).check(program, run); }
   void run(const JobProgram& program, Run& run) const override;
   std::size_t scratchBytes() const { return fast_.denseScratch(shape_); }
@@ -35,6 +36,7 @@ class DenseStep : public Step {
   DenseForm form_;
   DenseShape shape_;
   std::size_t panels_;
+  std::size_t kept_;
   bool signless_;
   const FastKernels& fast_;
 };

@@ -72,6 +72,7 @@ Steps Planner::plan(TapeName tape) {
 Steps Planner::planBatch(const std::vector<TapeOp>& tape) {
   Steps steps;
   listed_.clear();
+  kept_.clear();
   for (std::size_t at = 0; at < tape.size();) {
     if (const std::size_t ops = planPooledLists(tape, at, steps)) {
       at += ops;
@@ -81,8 +82,10 @@ Steps Planner::planBatch(const std::vector<TapeOp>& tape) {
     std::unique_ptr<Step> step = planFromLists(op, steps);
     steps.push_back(step ? std::move(step) : planOp(op));
     for (std::size_t i = 0; i < op.signature().operandCount; ++i)
-      if (op.signature().writes[i])
+      if (op.signature().writes[i]) {
         std::erase_if(listed_, [&](const Listed& lists) { return overlap(lists.delta, op.operands[i]); });
+        std::erase_if(kept_, [&](const Kept& kept) { return overlap(kept.x, op.operands[i]); });
+      }
   }
   return steps;
 }
@@ -102,12 +105,26 @@ std::unique_ptr<Step> Planner::planDense(const TapeOp& op) {
   const DenseOp dense = denseOp(op, program_);
   const std::size_t region = dense.form == DenseForm::none ? kNone : panels_->find(op.operands[dense.weight]);
   if (region != kNone) {
-    auto step = std::make_unique<DenseStep>(op, dense, panels_->regions()[region], *fast_);
+    auto step = std::make_unique<DenseStep>(op, dense, panels_->regions()[region], keepInputs(op, dense), *fast_);
     scratchBytes_ = std::max(scratchBytes_, step->scratchBytes());
     return step;
   }
   if (isElementwise(op.kernel) && panels_->meets(op.operands[0])) return std::make_unique<PanelElementwiseStep>(op, *panels_);
   return nullptr;
+}
+
+std::size_t Planner::keepInputs(const TapeOp& op, const DenseOp& dense) {
+  const Operand& x = op.operands[dense.form == DenseForm::forward ? 1 : 2];
+  if (dense.form == DenseForm::dataGrad) return kNone;
+  if (dense.form == DenseForm::update) {
+    for (const Kept& kept : kept_)
+      if (kept.x == x && kept.rows == dense.rows && kept.inputs == dense.inputs) return kept.memory;
+    return kNone;
+  }
+  const std::size_t bytes = fast_->denseInputs({dense.rows, dense.inputs, dense.outputs});
+  if (bytes == 0) return kNone;
+  kept_.push_back({x, dense.rows, dense.inputs, reserve(bytes)});
+  return kept_.back().memory;
 }
 
 const Planner::Listed* Planner::listed(const Operand& delta) const {

@@ -36,11 +36,20 @@ class Planner {
     ListMemory memory;
   };
 
+  /// Inputs of a dense layer that are kept by column at this point of the tape.
+  struct Kept {
+    Operand x;
+    std::size_t rows;
+    std::size_t inputs;
+    std::size_t memory;
+  };
+
   std::size_t reserve(std::size_t bytes);
   void layOutPanels();
   Steps planBatch(const std::vector<TapeOp>& tape);
   std::unique_ptr<Step> planOp(const TapeOp& op);
   std::unique_ptr<Step> planDense(const TapeOp& op);
+  std::size_t keepInputs(const TapeOp& op, const DenseOp& dense);
   const Listed* listed(const Operand& delta) const;
   const Listed& makeLists(const Operand& delta, const ConvShape& shape, std::size_t capacity);
   /// Plans the lists that stand for the ops from `at` on, if there are any. Returns how many ops they stand for.
@@ -51,6 +60,7 @@ class Planner {
   const FastKernels* fast_;
   std::optional<PanelLayout> panels_;
   std::vector<Listed> listed_;
+  std::vector<Kept> kept_;
   std::size_t memoryBytes_;
   std::size_t scratchBytes_ = 0;
   Steps prologue_;

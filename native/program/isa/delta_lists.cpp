@@ -48,13 +48,37 @@ void addPooledRow(Writer& out, const PooledDelta& p, std::size_t first, std::siz
     }
     out.add(keep, at, dy);
   }
+#elif defined(__AVX2__)
+  const __m256i base = _mm256_set1_epi32(static_cast<int>(plane));
+  const __m256i before = _mm256_set1_epi32(static_cast<int>(rowStart) - 1);
+  const __m256i end = _mm256_set1_epi32(static_cast<int>(rowEnd));
+  for (std::size_t ox = 0; ox < p.pooledWidth; ox += 8) {
+    const __m256i lanes = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(p.pooledWidth - ox)),
+                                             _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    const __m256 dy = _mm256_maskload_ps(p.dy + first + ox, lanes);
+    const __m256i place = _mm256_maskload_epi32(reinterpret_cast<const int*>(p.places + first + ox), lanes);
+    const __m256i at = _mm256_sub_epi32(place, base);
+    const __m256i inRow = _mm256_and_si256(_mm256_cmpgt_epi32(at, before), _mm256_cmpgt_epi32(end, at));
+    __m256 keep = _mm256_and_ps(_mm256_cmp_ps(dy, _mm256_setzero_ps(), _CMP_NEQ_UQ),
+                                _mm256_castsi256_ps(_mm256_and_si256(inRow, lanes)));
+    if (p.y != nullptr) {
+      const __m256 y = _mm256_mask_i32gather_ps(_mm256_setzero_ps(), p.y, place, keep, 4);
+      keep = _mm256_and_ps(keep, _mm256_cmp_ps(y, _mm256_setzero_ps(), _CMP_GT_OQ));
+    }
+    for (auto bits = static_cast<unsigned>(_mm256_movemask_ps(keep)); bits != 0; bits &= bits - 1) {
+      const std::size_t i = first + ox + static_cast<std::size_t>(__builtin_ctz(bits));
+      out.add(true, p.places[i] - plane, p.dy[i]);
+    }
+  }
 #else
   for (std::size_t ox = 0; ox < p.pooledWidth; ++ox) {
     const float dy = p.dy[first + ox];
     const std::size_t place = p.places[first + ox];
     const std::size_t at = place - plane;
     const bool listed = !(dy == 0) & (at >= rowStart) & (at < rowEnd);
-    out.add(listed && (p.y == nullptr || p.y[place] > 0), at, dy);
+    // Without a branch, which would go either way: what is not listed looks at the plane's first element.
+    const bool alive = p.y == nullptr || p.y[listed ? place : plane] > 0;
+    out.add(listed & alive, at, dy);
   }
 #endif
 }

@@ -81,6 +81,18 @@ struct Columns {
   std::size_t live;
 };
 
+/// Inputs by column that stay from a forward product to the update: [counts][columns][packed].
+struct KeptInputs {
+  Columns* counts;
+  std::uint32_t* columns;
+  float* packed;
+
+  KeptInputs(std::byte* memory, const DenseShape& s)
+      : counts(reinterpret_cast<Columns*>(memory)),
+        columns(reinterpret_cast<std::uint32_t*>(memory + 64)),
+        packed(reinterpret_cast<float*>(columns + roundUp(s.inputs, 16))) {}
+};
+
 /// Keeps the columns that are not 0 in all rows, in order; or all of them.
 Columns keepColumns(const Scratch& scratch, std::size_t stride, std::size_t inputs, bool skipDead) {
   Columns columns{0, 0};
@@ -375,9 +387,21 @@ void unpackPanels(float* weights, const float* panels, std::size_t outputs, std:
 
 std::size_t denseScratch(const DenseShape& shape) { return Scratch::bytes(shape); }
 
+std::size_t denseInputs(const DenseShape& s) {
+  if (s.rows > kTileRows) return 0;
+  return 64 + 4 * (roundUp(s.inputs, 16) + roundUp(s.inputs, 16) * roundUp(s.rows, kLanes));
+}
+
 void denseForward(float* y, const float* x, const float* panels, const float* bias, const DenseShape& s, float alpha,
-                  bool relu, std::byte* memory) {
-  const Scratch scratch(memory, s);
+                  bool relu, std::byte* kept, std::byte* memory) {
+  Scratch scratch(memory, s);
+  Columns* counts = nullptr;
+  if (kept != nullptr) {
+    const KeptInputs inputs(kept, s);
+    counts = inputs.counts;
+    scratch.columns = inputs.columns;
+    scratch.packed = inputs.packed;
+  }
   const std::size_t panelStride = kPanel * s.inputs;
   const std::size_t tiles = (s.rows + kTileRows - 1) / kTileRows;
   for (std::size_t tile = 0, row = 0; tile < tiles; ++tile) {
@@ -385,13 +409,14 @@ void denseForward(float* y, const float* x, const float* panels, const float* bi
     const std::size_t rows = (s.rows - row + (tiles - tile) - 1) / (tiles - tile);
     const std::size_t stride = roundUp(rows, kLanes);
     packColumns(scratch.packed, stride, x + row * s.inputs, rows, s.inputs);
-    const std::size_t live = keepColumns(scratch, stride, s.inputs, true).count;
+    const Columns columns = keepColumns(scratch, stride, s.inputs, true);
+    if (counts != nullptr) *counts = columns;
     for (std::size_t n = 0; n < s.outputs; n += kTilePanels * kPanel) {
       const std::size_t width = smaller(kTilePanels * kPanel, s.outputs - n);
       float padded[kTilePanels * kPanel];
       if (bias != nullptr)
         for (std::size_t j = 0; j < kTilePanels * kPanel; ++j) padded[j] = j < width ? bias[n + j] : 0;
-      const ForwardTile t{scratch.packed, scratch.columns, live,  panels + n * s.inputs, panelStride,
+      const ForwardTile t{scratch.packed, scratch.columns, columns.count, panels + n * s.inputs, panelStride,
                           y + row * s.outputs + n, s.outputs, bias == nullptr ? nullptr : padded, width, alpha, relu};
       if (width > kPanel * (kTilePanels - 1))
         forwardRows<kTileVecs>(rows, t);
@@ -403,14 +428,22 @@ void denseForward(float* y, const float* x, const float* panels, const float* bi
 }
 
 void denseUpdate(float* panels, const float* delta, const float* x, const DenseShape& s, float alpha, float beta,
-                 bool skipDead, std::byte* memory) {
-  const Scratch scratch(memory, s);
+                 bool skipDead, const std::byte* kept, std::byte* memory) {
+  Scratch scratch(memory, s);
   const std::size_t outputs = roundUp(s.outputs, kPanel);
   for (std::size_t b = 0; b < s.rows; ++b)
     for (std::size_t j = 0; j < outputs; ++j) scratch.delta[b * outputs + j] = j < s.outputs ? delta[b * s.outputs + j] : 0;
   const std::size_t stride = roundUp(s.rows, kLanes);
-  packColumns(scratch.packed, stride, x, s.rows, s.inputs);
-  const Columns columns = keepColumns(scratch, stride, s.inputs, skipDead);
+  Columns columns{0, 0};
+  if (kept != nullptr && skipDead) {
+    const KeptInputs inputs(const_cast<std::byte*>(kept), s);
+    columns = *inputs.counts;
+    scratch.columns = inputs.columns;
+    scratch.packed = inputs.packed;
+  } else {
+    packColumns(scratch.packed, stride, x, s.rows, s.inputs);
+    columns = keepColumns(scratch, stride, s.inputs, skipDead);
+  }
   const std::size_t panelStride = kPanel * s.inputs;
   // Lists read a delta for every product, tiles read one for a whole column of products.
   if (kShareOfLists * static_cast<double>(columns.live) > static_cast<double>(columns.count * s.rows)) {

@@ -67,15 +67,19 @@ struct FastKernels {
 
   /// Bytes of scratch that the three products below need.
   std::size_t (*denseScratch)(const DenseShape& shape);
+  /// Bytes in which a forward product can leave its inputs by column for the update on the same inputs; 0: it cannot.
+  std::size_t (*denseInputs)(const DenseShape& shape);
   /// y[rows, outputs] = act(alpha * x w^T + bias); activation 0 or 1 (relu). Inputs that are 0 in a whole tile of rows are skipped.
+  /// `kept`: receives the inputs by column, or null.
   void (*denseForward)(float* y, const float* x, const float* panels, const float* bias, const DenseShape& shape, float alpha,
-                       bool relu, std::byte* scratch);
+                       bool relu, std::byte* kept, std::byte* scratch);
   /// dx[rows, inputs] = alpha * delta w.
   void (*denseDataGrad)(float* dx, const float* delta, const float* panels, const DenseShape& shape, float alpha,
                         std::byte* scratch);
-  /// w = alpha * delta^T x + beta * w. `skipDead`: leave the weights of inputs that are 0 in all rows alone.
+  /// w = alpha * delta^T x + beta * w. `skipDead`: leave the weights of inputs that are 0 in all rows alone. `kept`: what
+  /// denseForward left for these inputs, or null.
   void (*denseUpdate)(float* panels, const float* delta, const float* x, const DenseShape& shape, float alpha, float beta,
-                      bool skipDead, std::byte* scratch);
+                      bool skipDead, const std::byte* kept, std::byte* scratch);
 
   /// Bytes of scratch that each of the convolutions below needs.
   std::size_t (*convScratch)(const ConvShape& shape);

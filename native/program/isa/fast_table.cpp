@@ -5,7 +5,7 @@ namespace heddle::HEDDLE_ISA {
 
 extern const FastKernels kFastKernels;
 const FastKernels kFastKernels = {
-    packPanels, unpackPanels, denseScratch, denseForward, denseDataGrad,  denseUpdate, convScratch,
+    packPanels, unpackPanels, denseScratch, denseInputs, denseForward, denseDataGrad,  denseUpdate, convScratch,
     convForward, listDelta,   listPooledDelta, convDataGrad, convWeightGrad, sumLists,    sumListRows,
 };
 
