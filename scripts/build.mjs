@@ -2,7 +2,7 @@
 // under HEDDLE_REQUIRE_NATIVE=1). `--if-stale` returns at once when nothing changed since the last build.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -70,6 +70,8 @@ function buildWasm() {
 }
 
 function buildTypeScript() {
+  // What a deleted source left behind would be packed and could be imported.
+  rmSync(join(root, 'dist'), { recursive: true, force: true });
   run('worker bundle', [join(root, 'scripts/build-worker.mjs')]);
   run('TypeScript', [bin('typescript', 'tsc'), '-p', 'tsconfig.json']);
   writeFileSync(join(root, 'dist/engine.wasm'), readFileSync(join(root, 'build/wasm/engine.wasm')));

@@ -1,6 +1,6 @@
 /** Convolutions and pools of the float64 interpreter, from their definitions. */
 import type { Attributes, Window } from './graph.js';
-import type { Evaluation, Rule } from './interpret.js';
+import type { Evaluation, Rule } from './interpret-rule.js';
 import { windowOf } from './primitives/conv.js';
 
 /** Calls back for every (output, input, tap) that a convolution multiplies; indices are flat. */

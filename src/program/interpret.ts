@@ -8,6 +8,7 @@ import { philox4x32 } from '../kernels/reference/philox.js';
 import { elementCount, kBatch, resolveShape, type Widths } from './dims.js';
 import { type Graph, type Node, type NodeId, neededBy, type ScalarRef } from './graph.js';
 import { imageRules } from './interpret-image.js';
+import type { Evaluation, Rule } from './interpret-rule.js';
 
 export interface InterpretOptions {
   readonly batch: number;
@@ -20,21 +21,6 @@ export interface InterpretOptions {
   /** Key and step of dropout and of random leaves. */
   readonly random?: RandomKey & { readonly step: number };
 }
-
-/** A node being evaluated: its inputs' values and shapes. */
-export interface Evaluation {
-  readonly node: Node;
-  readonly inputs: readonly Float64Array[];
-  readonly shapes: readonly (readonly number[])[];
-  readonly shape: readonly number[];
-  /** Of a max pool among the inputs: the flat places of its maxima. */
-  readonly places: (input: number) => Int32Array;
-  readonly keepPlaces: (places: Int32Array) => void;
-  readonly scalar: (value: ScalarRef | undefined) => number;
-  readonly uniform: (index: number, site: number) => number;
-}
-
-export type Rule = (evaluation: Evaluation) => Float64Array | ((index: number) => number);
 
 /** Values of the outputs, in order, row-major. */
 export function interpret(
