@@ -65,6 +65,7 @@ export class Run {
   #roundSeconds = 0;
   #warmRounds = { seconds: 0, clients: 0 };
   #setupSeconds = 0;
+  #resident: { at: number; bytes: number | undefined } = { at: Number.NEGATIVE_INFINITY, bytes: undefined };
 
   constructor(
     readonly setup: RunSetup,
@@ -212,27 +213,27 @@ export class Run {
       this.#warmRounds.seconds += seconds;
       this.#warmRounds.clients += stats.reported;
     }
-    const residentBytes = platform.residentBytes();
-    this.#push({
-      ...this.#base(round + 1),
-      event: 'round',
-      metrics: {
-        ...metrics,
-        [METRIC.upBytesTotal]: this.#upTotal,
-        [METRIC.downBytesTotal]: this.#downTotal,
-        [METRIC.roundSeconds]: seconds,
-        [METRIC.averageRoundSeconds]: this.#roundSeconds / this.#rounds,
-        [METRIC.totalMinutes]: (performance.now() - this.begun.clock) / 60_000,
-        [METRIC.trainSeconds]: stats.phase('train'),
-        [METRIC.aggregateSeconds]: stats.phase('aggregate'),
-        [METRIC.evalSeconds]: stats.phase('evaluate'),
-        [METRIC.overheadFraction]: overhead / seconds,
-        [METRIC.clientsPerSecond]: stats.reported / seconds,
-        [METRIC.examplesPerSecond]: stats.examples / seconds,
-        ...(residentBytes === undefined ? {} : { [METRIC.rssMb]: residentBytes / 2 ** 20 }),
-      },
-      detail,
-    });
+    metrics[METRIC.upBytesTotal] = this.#upTotal;
+    metrics[METRIC.downBytesTotal] = this.#downTotal;
+    metrics[METRIC.roundSeconds] = seconds;
+    metrics[METRIC.averageRoundSeconds] = this.#roundSeconds / this.#rounds;
+    metrics[METRIC.totalMinutes] = (performance.now() - this.begun.clock) / 60_000;
+    metrics[METRIC.trainSeconds] = stats.phase('train');
+    metrics[METRIC.aggregateSeconds] = stats.phase('aggregate');
+    metrics[METRIC.evalSeconds] = stats.phase('evaluate');
+    metrics[METRIC.overheadFraction] = overhead / seconds;
+    metrics[METRIC.clientsPerSecond] = stats.reported / seconds;
+    metrics[METRIC.examplesPerSecond] = stats.examples / seconds;
+    const residentBytes = this.#residentBytes();
+    if (residentBytes !== undefined) metrics[METRIC.rssMb] = residentBytes / 2 ** 20;
+    this.#push({ ...this.#base(round + 1), event: 'round', metrics, detail });
+  }
+
+  /** Asking the system costs as much as a small round, so it is asked 20 times a second at most. */
+  #residentBytes(): number | undefined {
+    const now = performance.now();
+    if (now - this.#resident.at > 50) this.#resident = { at: now, bytes: platform.residentBytes() };
+    return this.#resident.bytes;
   }
 
   #base(round: number) {
