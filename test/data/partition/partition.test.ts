@@ -33,7 +33,7 @@ describe('partition', () => {
         fc.integer({ min: 1, max: size }),
       ),
     );
-  const scheme = fc.constantFrom<PartitionSpec['type']>('iid', 'shards', 'dirichlet', 'natural');
+  const scheme = fc.constantFrom('iid' as const, 'shards' as const, 'dirichlet' as const, 'natural' as const);
 
   it('is disjoint, covers all examples with the leftover, and reports what it made', async () => {
     await fc.assert(
