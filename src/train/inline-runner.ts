@@ -1,6 +1,6 @@
 /** Jobs on the calling thread, one after another: for the reference back end, for tests, and inside a browser's own worker. */
 import type { Kernels } from '../kernels/kernels.js';
-import { runJob } from '../program/execute.js';
+import { JobExecutor } from '../program/execute.js';
 import { compactJob } from './compact.js';
 import type { JobRequest, JobRunner } from './job.js';
 
@@ -8,6 +8,7 @@ import type { JobRequest, JobRunner } from './job.js';
 const kTurnMs = 10;
 
 export function createInlineRunner(kernels: Kernels): JobRunner {
+  const executor = new JobExecutor(kernels);
   let lastTurn = performance.now();
   return {
     workers: 1,
@@ -18,8 +19,10 @@ export function createInlineRunner(kernels: Kernels): JobRunner {
         lastTurn = performance.now();
       }
       signal?.throwIfAborted();
-      runJob(kernels, compactJob(job));
+      executor.run(compactJob(job));
     },
-    async dispose() {},
+    async dispose() {
+      executor.dispose();
+    },
   };
 }

@@ -1,30 +1,31 @@
 /** Entry of a worker thread: loads one back end or one trainer, then answers jobs until it is terminated. */
 import { connectToParent } from '#platform';
-import type { Kernels } from '../kernels/kernels.js';
 import { createReference } from '../kernels/reference.js';
 import { createWasm } from '../kernels/wasm.js';
-import { runJob } from '../program/execute.js';
+import { JobExecutor } from '../program/execute.js';
+import type { JobProgram } from '../program/tape.js';
 import { ParamSpec } from '../tensor/param-spec.js';
-import type { JobRequest, SpaceArray } from './job.js';
+import type { SpaceArray } from './job.js';
 import type { Trainer } from './trainer.js';
 import type { WorkerReply, WorkerResult, WorkerTask } from './worker-protocol.js';
 
-let kernels: Kernels | undefined;
+let executor: JobExecutor | undefined;
+const programs = new Map<number, JobProgram>();
 let trainer: Trainer | undefined;
 
 async function answer(task: WorkerTask): Promise<WorkerResult> {
   switch (task.type) {
     case 'wasm':
-      kernels = await createWasm(task.module);
+      executor = new JobExecutor(await createWasm(task.module));
       return null;
     case 'reference':
-      kernels = createReference(task.profile);
+      executor = new JobExecutor(createReference(task.profile));
       return null;
     case 'trainer':
       trainer = await loadTrainer(task.module);
       return null;
     case 'job':
-      return runOne(task.job);
+      return runOne(task);
     case 'train':
       if (!trainer) throw new Error('this thread has no trainer');
       return trainer.train({ ...task.job, spec: rebuiltSpec(task.job.spec) });
@@ -50,12 +51,14 @@ function rebuiltSpec({ entries, aliases }: ParamSpec): ParamSpec {
   return new ParamSpec(entries, aliases);
 }
 
-function runOne(job: JobRequest): Record<string, SpaceArray> {
-  if (!kernels) throw new Error('this thread has no back end');
-  runJob(kernels, job);
+function runOne(task: Extract<WorkerTask, { type: 'job' }>): Record<string, SpaceArray> {
+  if (task.definition) programs.set(task.program, task.definition);
+  const program = programs.get(task.program);
+  if (!executor || !program) throw new Error('this thread has no back end or not this program');
+  executor.run({ ...task.job, program });
   const written = new Set(['slot', 'gradient', 'state', 'totals']);
   const results: Record<string, SpaceArray> = {};
-  for (const { name, role } of job.program.spaces) if (written.has(role)) results[name] = job.bindings[name];
+  for (const { name, role } of program.spaces) if (written.has(role)) results[name] = task.job.bindings[name];
   return results;
 }
 

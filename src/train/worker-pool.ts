@@ -5,8 +5,11 @@ import type { WorkerHandle } from '../platform/platform.js';
 import { WorkerCrashError } from './errors.js';
 import type { WorkerReply, WorkerTask } from './worker-protocol.js';
 
+/** A task, or what makes it for a thread that was sent the given things before. */
+export type TaskSource = WorkerTask | ((sent: Set<unknown>) => WorkerTask);
+
 interface Waiting {
-  task: WorkerTask;
+  task: TaskSource;
   transfer: ArrayBuffer[];
   resolve(result: unknown): void;
   reject(error: unknown): void;
@@ -17,6 +20,8 @@ interface Thread {
   current?: Waiting;
   /** Answered its setup once: what ends it later is a job's doing. */
   ready: boolean;
+  /** What makers of tasks have noted for this thread. */
+  readonly sent: Set<unknown>;
 }
 
 export interface WorkerPool {
@@ -27,7 +32,7 @@ export interface WorkerPool {
    * Sends a task to the next free thread. Resolves with its result; a thread that dies rejects its task and is replaced. After a
    * setup that failed, every task is rejected with that failure.
    */
-  submit(task: WorkerTask, transfer?: ArrayBuffer[]): Promise<unknown>;
+  submit(task: TaskSource, transfer?: ArrayBuffer[]): Promise<unknown>;
   dispose(): Promise<void>;
 }
 
@@ -56,7 +61,9 @@ export function createWorkerPool(size: number, setup: WorkerTask): WorkerPool {
     thread.current = waiting;
     // A thread that waits must not keep the process alive, one that works has to.
     thread.handle.keepAlive?.(waiting !== undefined);
-    if (waiting) thread.handle.post(waiting.task, waiting.transfer);
+    if (!waiting) return;
+    const { task, transfer } = waiting;
+    thread.handle.post(typeof task === 'function' ? task(thread.sent) : task, transfer);
   };
 
   /** A setup that fails on one thread fails on all: nothing can run. */
@@ -67,7 +74,7 @@ export function createWorkerPool(size: number, setup: WorkerTask): WorkerPool {
   };
 
   const start = (): void => {
-    const thread: Thread = { handle: createWorker(), ready: false };
+    const thread: Thread = { handle: createWorker(), ready: false, sent: new Set() };
     threads.add(thread);
     thread.handle.onMessage((message) => {
       const reply = message as WorkerReply;

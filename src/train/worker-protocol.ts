@@ -1,5 +1,6 @@
 /** Messages between the pool and its threads. Everything in them can be cloned. */
 import type { Profile } from '../kernels/kernels.js';
+import type { JobProgram } from '../program/tape.js';
 import type { JobRequest, SpaceArray } from './job.js';
 import type { TrainJob, TrainResult } from './trainer.js';
 
@@ -7,7 +8,14 @@ export type WorkerTask =
   | { readonly type: 'wasm'; readonly module: WebAssembly.Module }
   | { readonly type: 'reference'; readonly profile: Profile }
   | { readonly type: 'trainer'; readonly module: string }
-  | { readonly type: 'job'; readonly job: JobRequest }
+  | {
+      readonly type: 'job';
+      readonly job: Omit<JobRequest, 'program'>;
+      /** Number of the program; the thread keeps what it was sent under it. */
+      readonly program: number;
+      /** Sent with the first job of the program alone: a program is large beside the data of a small client. */
+      readonly definition?: JobProgram;
+    }
   | { readonly type: 'train'; readonly job: TrainJob };
 
 /** Result of `job`: the spaces that the job wrote, by name. Result of `train`: a TrainResult. */

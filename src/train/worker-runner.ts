@@ -1,5 +1,6 @@
 /** Jobs on worker threads, each with its own WASM instance (no shared memory, no cross-origin isolation needed). */
 import type { AnyArray } from '../kernels/buffer.js';
+import type { JobProgram } from '../program/tape.js';
 import { compactJob } from './compact.js';
 import type { JobRequest, JobRunner } from './job.js';
 import { createWorkerPool } from './worker-pool.js';
@@ -15,13 +16,25 @@ export interface WorkerRunner extends JobRunner {
 /** @param setup - the back end of the threads: `{ type: 'wasm', module }` or `{ type: 'reference', profile }`. */
 export function createWorkerRunner(workers: number, setup: WorkerTask): WorkerRunner {
   const pool = createWorkerPool(workers, setup);
+  const numbers = new WeakMap<JobProgram, number>();
+  let count = 0;
+  const numberOf = (program: JobProgram): number => {
+    const number = numbers.get(program) ?? count++;
+    numbers.set(program, number);
+    return number;
+  };
   return {
     workers,
     ready: pool.ready,
     async run(job: JobRequest, signal?: AbortSignal) {
       signal?.throwIfAborted();
-      const sent = ownedBindings(compactJob(job));
-      const results = (await pool.submit({ type: 'job', job: sent })) as Record<string, AnyArray>;
+      const { program: definition, ...own } = ownedBindings(compactJob(job));
+      const program = numberOf(definition);
+      const results = (await pool.submit((sent) => {
+        const known = sent.has(program);
+        sent.add(program);
+        return { type: 'job', job: own, program, ...(known ? {} : { definition }) };
+      })) as Record<string, AnyArray>;
       for (const { name, role } of job.program.spaces)
         if (kWritten.has(role)) job.bindings[name].set(results[name] as never);
     },
