@@ -105,6 +105,18 @@ std::optional<ConvShape> convShape(const TapeOp& op, const JobProgram& program) 
   return s;
 }
 
+bool isPool2(const TapeOp& op, const JobProgram& program) {
+  if (op.kernel != KernelId::maxPoolF32 || !hasFixedOperands(op, program)) return false;
+  OpArgs args{};
+  for (std::size_t i = 0; i < 3; ++i) args.lengths[i] = op.operands[i].length;
+  for (std::size_t i = 0; i < 8; ++i) {
+    if (op.scalars[i].runtime || !(op.scalars[i].literal >= 1 && op.scalars[i].literal < 65536)) return false;
+    args.scalars[i] = op.scalars[i].literal;
+  }
+  return op.scalars[4].is(2) && op.scalars[5].is(2) && 2 * op.integer(6) <= op.integer(2) &&
+         2 * op.integer(7) <= op.integer(3) && op.operands[2].length < kMostElements && checkOp(op.kernel, args) == nullptr;
+}
+
 std::size_t deltaOperand(const TapeOp& op) {
   switch (op.kernel) {
     case KernelId::conv2dDataGradF32:

@@ -12,6 +12,9 @@ namespace heddle {
 /// The shape of a conv2d* op that the fast paths can run: literal, with every window inside the padded image.
 std::optional<ConvShape> convShape(const TapeOp& op, const JobProgram& program);
 
+/// Whether an op is a max pool by 2 x 2 windows side by side, of literal sizes.
+bool isPool2(const TapeOp& op, const JobProgram& program);
+
 /// Which operand of an op is a delta that may come as lists, or kNone.
 std::size_t deltaOperand(const TapeOp& op);
 

@@ -11,6 +11,11 @@ void ConvForwardStep::run(const JobProgram&, Run& run) const {
   if (activation == 3) run.kernels.sigmoidF32(y, y, op_.operands[0].length);
 }
 
+void PoolStep::run(const JobProgram&, Run& run) const {
+  fast_.maxPool2(run.at<float>(op_.operands[0]), run.at<std::uint32_t>(op_.operands[1]), run.at<float>(op_.operands[2]),
+                 op_.integer(0) * op_.integer(1), op_.integer(2), op_.integer(3), op_.integer(6), op_.integer(7));
+}
+
 void ListStep::run(const JobProgram&, Run& run) const {
   fast_.listDelta(lists_.in(run.memory), run.at<float>(delta_), shape_);
 }

@@ -30,6 +30,18 @@ class ConvForwardStep : public Step {
   const FastKernels& fast_;
 };
 
+/// Max pooling by 2 x 2 windows side by side.
+class PoolStep : public Step {
+ public:
+  PoolStep(const TapeOp& op, const FastKernels& fast) : op_(op), fast_(fast) {}
+  void check(const JobProgram& program, const Run& run) const override { KernelStep(op_).check(program, run); }
+  void run(const JobProgram& program, Run& run) const override;
+
+ private:
+  TapeOp op_;
+  const FastKernels& fast_;
+};
+
 /// Lists the elements of an array that are not 0.
 class ListStep : public Step {
  public:

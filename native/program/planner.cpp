@@ -98,6 +98,7 @@ std::unique_ptr<Step> Planner::planOp(const TapeOp& op) {
       return std::make_unique<ConvForwardStep>(op, *shape, *fast_);
     }
   }
+  if (isPool2(op, program_)) return std::make_unique<PoolStep>(op, *fast_);
   return std::make_unique<KernelStep>(op);
 }
 

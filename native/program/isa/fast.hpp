@@ -86,6 +86,9 @@ struct FastKernels {
   /// As conv2dF32, with activation 0 or 1 (relu).
   void (*convForward)(float* y, const float* x, const float* w, const float* bias, const ConvShape& shape, bool relu,
                       std::byte* scratch);
+  /// As maxPoolF32 with windows of 2 x 2 side by side.
+  void (*maxPool2)(float* y, std::uint32_t* argmax, const float* x, std::size_t planes, std::size_t height, std::size_t width,
+                   std::size_t outHeight, std::size_t outWidth);
   void (*listDelta)(const DeltaLists& lists, const float* dy, const ConvShape& shape);
   void (*listPooledDelta)(const DeltaLists& lists, const PooledDelta& pooled, const ConvShape& shape);
   void (*convDataGrad)(float* dx, const DeltaLists& lists, const float* w, const ConvShape& shape, std::byte* scratch);
