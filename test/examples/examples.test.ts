@@ -1,0 +1,95 @@
+/** Every example runs as a reader would run it, from a clone, and says what it should. */
+import { execFile } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+async function run(example: string, environment: Record<string, string> = {}): Promise<string> {
+  const { stdout } = await promisify(execFile)(process.execPath, [`examples/${example}`], {
+    cwd: root,
+    timeout: 55_000,
+    env: { ...process.env, ...environment },
+  });
+  return stdout;
+}
+
+function number(text: string, pattern: RegExp): number {
+  const match = pattern.exec(text);
+  if (!match) throw new Error(`no ${pattern} in:\n${text}`);
+  return Number(match[1]);
+}
+
+const examples: Record<string, (stdout: string) => void> = {
+  'quickstart.mjs'(stdout) {
+    expect(number(stdout, /accuracy ([\d.]+) % after 20 rounds/)).toBeGreaterThan(95);
+    expect(stdout).toMatch(/back end (native|wasm) \(\S+\), \d+ threads/);
+    expect(stdout).toMatch(/fingerprint [0-9a-f]{64}\n/);
+  },
+  'own-model.mjs'(stdout) {
+    // 784 * 64 + 64 + 64 * 10 + 10
+    expect(stdout).toContain('two-layers: 50890 parameters in fc1.weight, fc1.bias, out.weight, out.bias');
+    expect(number(stdout, /accuracy ([\d.]+) %/)).toBeGreaterThan(85);
+    expect(stdout).toContain('out.bias has 10 values');
+  },
+  'own-strategy.mjs'(stdout) {
+    expect(number(stdout, /^trim: accuracy ([\d.]+) %/m)).toBeGreaterThan(80);
+    expect(number(stdout, /^close-to-smallest: accuracy ([\d.]+) %/m)).toBeGreaterThan(80);
+  },
+  'own-dataset.mjs'(stdout) {
+    expect(stdout).toContain('40 clients, the first is sensor 100');
+    expect(number(stdout, /accuracy ([\d.]+) %/)).toBeGreaterThan(90);
+    expect(stdout).toContain('ERR_LABEL_RANGE: dataset: label of example 2 is 4');
+  },
+  'own-server-aggregator.mjs'(stdout) {
+    // Norms 0.001 sqrt(1e5) and 0.1 sqrt(1e5); 49 small ones and 50 clipped to 1 / sqrt(1e5) a coordinate, over 100.
+    expect(stdout).toContain('device-0: norm 0.316\n');
+    expect(stdout).toContain('device-1: norm 31.623, clipped to 1');
+    expect(stdout).toContain('ERR_UPDATE_NOT_FINITE: the update of client device-42 holds NaN');
+    expect(stdout).toContain('99 updates');
+    const mean = (49 * 0.001 + 50 / Math.sqrt(1e5)) / 100;
+    expect(number(stdout, /mean\[0\] = ([\d.]+)/)).toBeCloseTo(mean, 6);
+  },
+  'kernels.mjs'(stdout) {
+    expect(stdout).toContain('equal to the last bit');
+    expect(stdout).toMatch(/^wasm/m);
+    // y = 1 + x / 2 with x normal: E y^2 = 1.25; 2^20 draws scatter by 0.1 %, the bounds are 10 of that.
+    const norm = number(stdout, /^reference \S+ norm ([\d.]+)/m);
+    expect(Math.abs(norm / Math.sqrt(1.25 * 2 ** 20) - 1)).toBeLessThan(0.01);
+  },
+  'events.mjs'(stdout) {
+    expect(stdout).toMatch(/^start: 30 clients on (native|wasm)\nround 5: accuracy [\d.]+ %\nround 10:/);
+    const rounds = number(stdout, /end: interrupted after (\d+) rounds/);
+    expect(rounds).toBeGreaterThanOrEqual(15);
+    expect(rounds).toBeLessThan(1000);
+    expect(stdout).toContain(`ERR_RUN_ABORTED: ${rounds} rounds kept`);
+    for (const file of ['metrics.jsonl', 'model.safetensors', 'report.html', 'summary.json'])
+      expect(stdout).toContain(file);
+  },
+  'own-trainer.mjs'(stdout) {
+    expect(number(stdout, /accuracy ([\d.]+) %/)).toBeGreaterThan(90);
+    expect(number(stdout, /training loss ([\d.]+)/)).toBeLessThan(0.3);
+    // 10 rounds of 5 clients, each 6 codes and one float32 scale.
+    expect(stdout).toContain('sent up 500 bytes');
+  },
+};
+
+describe('examples', () => {
+  it('are all tested', async () => {
+    const files = (await readdir(`${root}examples`)).filter((name) => /\.(mjs|ts)$/.test(name));
+    expect(files.sort()).toEqual(Object.keys(examples).sort());
+  });
+
+  it.each(Object.keys(examples))('%s', async (name) => {
+    examples[name](await run(name));
+  });
+
+  it.each(['own-model.mjs', 'own-strategy.mjs', 'own-server-aggregator.mjs', 'events.mjs'])(
+    '%s, where there is no addon',
+    async (name) => {
+      examples[name](await run(name, { HEDDLE_BACKEND: 'wasm' }));
+    },
+  );
+});
