@@ -1,5 +1,6 @@
 // c = activation(alpha op(a) op(b) + bias) + beta c; offsets in bytes, sizes in elements. See docs/kernels.md.
 import { loadUpTo4, storeUpTo4 } from './elementary';
+import { addLive, fitsLists, fitsLive, hasZeros, multiplyLists } from './gemm_lists';
 import {
   finishRows,
   kPitch,
@@ -50,6 +51,16 @@ export function gemmF32(
   activation: u32,
 ): void {
   if (m == 0 || n == 0) return;
+  const plain = alpha == 1 && !bias && !activation;
+  if (transA && !transB && plain && beta == 1 && fitsLive(m, n, k)) {
+    addLive(c, a, b, m, n, k);
+    return;
+  }
+  // Few rows against weights by columns: turning blocks of those costs less than lanes that stay empty.
+  if (m > 3 && fitsLists(n, k) && ((transB && m < 13) || hasZeros(a, <usize>m * k))) {
+    multiplyLists(c, a, b, bias, m, n, k, transA != 0, transB != 0, alpha, beta, activation);
+    return;
+  }
   // Rows are broadcast, columns lie in lanes. Where b is stored by columns and m is no larger than n, the product is turned:
   // the rows of a go to the lanes, so that only a need be copied.
   const turned = transB != 0 && m <= n && m > 2;
@@ -67,7 +78,7 @@ export function gemmF32(
   const cStep = <usize>n << 2;
 
   // Plain products go from the registers to c; the rest by way of the buffer.
-  const direct = !turned && !across && alpha == 1 && (beta == 0 || beta == 1) && !bias && !activation;
+  const direct = !turned && !across && plain && (beta == 0 || beta == 1);
 
   let vectorsLeft = (columns + 3) >> 2;
   for (let column: usize = 0; column < columns; ) {
