@@ -59,7 +59,8 @@ class AddonPool {
       pending->finished = finished;
       pending->error = std::move(error);
       // After the environment's end nobody waits; what JavaScript held is gone with it.
-      settle_.BlockingCall(pending, [this](Napi::Env env, Napi::Function, PendingJob* settled) { settleJob(env, settled); });
+      settle_.BlockingCall(
+          pending, [this](Napi::Env env, Napi::Function, PendingJob* settled) { settleJob(env, settled); });
     };
     pool_.submit(job);
   }
@@ -88,7 +89,8 @@ class AddonPool {
       } catch (const ProgramError& error) {
         job->promise.Reject(coded(env, error.code(), error.what()).Value());
       } catch (const std::bad_alloc&) {
-        job->promise.Reject(coded(env, "ERR_OUT_OF_MEMORY", "a job's scratch memory could not be allocated").Value());
+        job->promise.Reject(
+            coded(env, "ERR_OUT_OF_MEMORY", "a job's scratch memory could not be allocated").Value());
       } catch (const std::exception& error) {
         job->promise.Reject(coded(env, "ERR_INTERNAL", error.what()).Value());
       }
@@ -110,28 +112,33 @@ using ProgramHandle = std::shared_ptr<const Plan>;
 template <typename T>
 T& handle(const Napi::CallbackInfo& info, std::size_t i, const napi_type_tag& tag, const char* what) {
   if (!info[i].IsExternal() || !info[i].As<Napi::External<T>>().CheckTypeTag(&tag))
-    throw coded(info.Env(), "ERR_INVALID_ARGUMENT", std::string("argument ") + std::to_string(i) + " must be a " + what);
+    throw coded(info.Env(), "ERR_INVALID_ARGUMENT",
+                std::string("argument ") + std::to_string(i) + " must be a " + what);
   return *info[i].As<Napi::External<T>>().Data();
 }
 
 template <typename T>
 Napi::Value wrap(Napi::Env env, T value, const napi_type_tag& tag) {
-  auto external = Napi::External<T>::New(env, new T(std::move(value)), [](Napi::Env, T* held) { delete held; });
+  auto external =
+      Napi::External<T>::New(env, new T(std::move(value)), [](Napi::Env, T* held) { delete held; });
   external.TypeTag(&tag);
   return external;
 }
 
 napi_typedarray_type arrayTypeOf(Dtype dtype) {
-  constexpr napi_typedarray_type kTypes[] = {napi_float32_array, napi_float64_array, napi_uint8_array, napi_int8_array,
-                                             napi_uint16_array,  napi_int32_array,   napi_uint32_array};
+  constexpr napi_typedarray_type kTypes[] = {napi_float32_array, napi_float64_array, napi_uint8_array,
+                                             napi_int8_array,    napi_uint16_array,  napi_int32_array,
+                                             napi_uint32_array};
   return kTypes[static_cast<std::size_t>(dtype)];
 }
 
-BoundSpace arrayArgument(Napi::Env env, const Napi::Value& value, napi_typedarray_type wanted, const std::string& name) {
+BoundSpace arrayArgument(Napi::Env env, const Napi::Value& value, napi_typedarray_type wanted,
+                         const std::string& name) {
   BoundSpace bound;
   napi_typedarray_type type = napi_int8_array;
   if (!value.IsTypedArray() ||
-      napi_get_typedarray_info(env, value, &type, &bound.length, &bound.data, nullptr, nullptr) != napi_ok || type != wanted)
+      napi_get_typedarray_info(env, value, &type, &bound.length, &bound.data, nullptr, nullptr) != napi_ok ||
+      type != wanted)
     throw coded(env, "ERR_DTYPE", name + " has the wrong type of array");
   return bound;
 }
@@ -140,13 +147,16 @@ double numberOption(const Napi::Object& options, const char* name, double low, d
   const Napi::Value value = options.Get(name);
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : std::nan("");
   if (!(number >= low && number <= high) || number != std::floor(number))
-    throw coded(options.Env(), "ERR_INVALID_ARGUMENT", std::string("option ") + name + " must be an integer in range");
+    throw coded(options.Env(), "ERR_INVALID_ARGUMENT",
+                std::string("option ") + name + " must be an integer in range");
   return number;
 }
 
 const Level& levelArgument(const Napi::CallbackInfo& info, std::size_t i) {
-  const Level* level = info[i].IsString() ? findLevel(info[i].As<Napi::String>().Utf8Value().c_str()) : nullptr;
-  if (level == nullptr || !level->runsHere()) throw coded(info.Env(), "ERR_INVALID_ARGUMENT", "no such level here");
+  const Level* level =
+      info[i].IsString() ? findLevel(info[i].As<Napi::String>().Utf8Value().c_str()) : nullptr;
+  if (level == nullptr || !level->runsHere())
+    throw coded(info.Env(), "ERR_INVALID_ARGUMENT", "no such level here");
   return *level;
 }
 
@@ -155,7 +165,8 @@ Napi::Value createPool(const Napi::CallbackInfo& info) {
   const double workers = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : 0;
   if (!(workers >= 1 && workers <= 1024))
     throw coded(info.Env(), "ERR_INVALID_ARGUMENT", "workers must be an integer from 1 to 1024");
-  return wrap(info.Env(), std::make_shared<AddonPool>(info.Env(), static_cast<std::size_t>(workers)), kPoolTag);
+  return wrap(info.Env(), std::make_shared<AddonPool>(info.Env(), static_cast<std::size_t>(workers)),
+              kPoolTag);
 }
 
 /// destroyPool(pool): cancels what runs or waits and joins the threads.
@@ -169,7 +180,8 @@ Napi::Value compileProgram(const Napi::CallbackInfo& info) {
   options.fastPaths = info[2].ToBoolean();
   try {
     auto program = decodeJobProgram(static_cast<const double*>(words.data), words.length);
-    return wrap(info.Env(), ProgramHandle(std::make_shared<Plan>(std::move(program), level, options)), kProgramTag);
+    return wrap(info.Env(), ProgramHandle(std::make_shared<Plan>(std::move(program), level, options)),
+                kProgramTag);
   } catch (const ProgramError& error) {
     throw coded(info.Env(), error.code(), error.what());
   }
@@ -183,7 +195,8 @@ JobInput readJob(const Napi::CallbackInfo& info, const JobProgram& program, Pend
   };
   if (!info[2].IsArray()) throw coded(env, "ERR_INVALID_ARGUMENT", "spaces must be an array");
   const auto spaces = info[2].As<Napi::Array>();
-  if (spaces.Length() != program.spaces.size()) throw coded(env, "ERR_JOB_BINDING", "spaces do not match the program");
+  if (spaces.Length() != program.spaces.size())
+    throw coded(env, "ERR_JOB_BINDING", "spaces do not match the program");
   for (std::uint32_t i = 0; i < spaces.Length(); ++i) {
     const Napi::Value value = spaces.Get(i);
     const Space& space = program.spaces[i];
@@ -202,7 +215,8 @@ JobInput readJob(const Napi::CallbackInfo& info, const JobProgram& program, Pend
   if (!info[4].IsObject()) throw coded(env, "ERR_INVALID_ARGUMENT", "options must be an object");
   const auto options = info[4].As<Napi::Object>();
   input.epochs = static_cast<std::size_t>(numberOption(options, "epochs", 0, 0x1p32));
-  if (options.Has("steps")) input.maxSteps = static_cast<std::uint64_t>(numberOption(options, "steps", 0, 0x1p52));
+  if (options.Has("steps"))
+    input.maxSteps = static_cast<std::uint64_t>(numberOption(options, "steps", 0, 0x1p52));
   if (options.Has("key0")) {
     input.shuffle = true;
     input.key0 = static_cast<std::uint32_t>(numberOption(options, "key0", 0, 0xffffffffp0));
@@ -216,7 +230,8 @@ JobInput readJob(const Napi::CallbackInfo& info, const JobProgram& program, Pend
   return input;
 }
 
-/// runJob(pool, program, spaces, index, {epochs, steps?, key0?, key1?, scalars}) -> { promise: whether it ran to its end, cancel() }
+/// runJob(pool, program, spaces, index, {epochs, steps?, key0?, key1?, scalars}) -> { promise: whether it ran
+/// to its end, cancel() }
 Napi::Value runJob(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const PoolHandle pool = handle<PoolHandle>(info, 0, kPoolTag, "pool");
@@ -230,7 +245,8 @@ Napi::Value runJob(const Napi::CallbackInfo& info) {
   };
   auto result = Napi::Object::New(env);
   result.Set("promise", pending->promise.Promise());
-  result.Set("cancel", Napi::Function::New(env, [job](const Napi::CallbackInfo&) { job->cancelled.store(true); }, "cancel"));
+  result.Set("cancel", Napi::Function::New(
+                           env, [job](const Napi::CallbackInfo&) { job->cancelled.store(true); }, "cancel"));
   pending->pool = pool;
   pool->start(job, pending.release());
   return result;

@@ -4,7 +4,8 @@
 
 namespace heddle {
 
-/// Adds `createPool`, `destroyPool`, `compileProgram` and `runJob` (src/train/native-runner.ts) to the exports.
+/// Adds `createPool`, `destroyPool`, `compileProgram` and `runJob` (src/train/native-runner.ts) to the
+/// exports.
 void registerJobs(Napi::Env env, Napi::Object exports);
 
 }  // namespace heddle

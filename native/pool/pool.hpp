@@ -15,7 +15,8 @@
 
 namespace heddle {
 
-/// One job of the pool. `done` runs on the pool thread after `run`, with what `run` threw or null; it must not throw.
+/// One job of the pool. `done` runs on the pool thread after `run`, with what `run` threw or null; it must
+/// not throw.
 struct PoolJob {
   std::function<bool(JobMemory& memory, const std::atomic<bool>& cancelled)> run;
   /// `finished`: what `run` returned; false as well if the job was cancelled before it started.
@@ -35,7 +36,8 @@ class ThreadPool {
   std::size_t workers() const { return workers_; }
   /// Queues a job. After `stop` the job is reported as cancelled, on the calling thread.
   void submit(std::shared_ptr<PoolJob> job);
-  /// Cancels queued and running jobs, reports each of them, and joins the threads. Runs once; later calls do nothing.
+  /// Cancels queued and running jobs, reports each of them, and joins the threads. Runs once; later calls do
+  /// nothing.
   void stop();
 
  private:

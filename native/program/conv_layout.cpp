@@ -69,7 +69,8 @@ const TapeOp* findPool(const std::vector<TapeOp>& tape, std::size_t before, cons
 }  // namespace
 
 bool overlap(const Operand& a, const Operand& b) {
-  return a.space == b.space && a.length > 0 && b.length > 0 && a.offset < b.offset + b.length && b.offset < a.offset + a.length;
+  return a.space == b.space && a.length > 0 && b.length > 0 && a.offset < b.offset + b.length &&
+         b.offset < a.offset + a.length;
 }
 
 std::optional<ConvShape> convShape(const TapeOp& op, const JobProgram& program) {
@@ -98,7 +99,8 @@ std::optional<ConvShape> convShape(const TapeOp& op, const JobProgram& program) 
                     (s.outWidth - 1) * s.stride + s.kernelWidth <= s.paddedWidth();
   const double weights = static_cast<double>(s.outChannels) * static_cast<double>(s.inChannels) *
                          static_cast<double>(s.kernelHeight * s.kernelWidth);
-  const double image = static_cast<double>(s.paddedHeight() * s.paddedWidth()) * static_cast<double>(s.inChannels);
+  const double image =
+      static_cast<double>(s.paddedHeight() * s.paddedWidth()) * static_cast<double>(s.inChannels);
   const double outputs = static_cast<double>(s.batch * s.outPixels()) * static_cast<double>(s.outChannels);
   const auto most = static_cast<double>(kMostElements);
   if (!fits || weights >= most || image >= most || outputs >= most) return std::nullopt;
@@ -114,7 +116,8 @@ bool isPool2(const TapeOp& op, const JobProgram& program) {
     args.scalars[i] = op.scalars[i].literal;
   }
   return op.scalars[4].is(2) && op.scalars[5].is(2) && 2 * op.integer(6) <= op.integer(2) &&
-         2 * op.integer(7) <= op.integer(3) && op.operands[2].length < kMostElements && checkOp(op.kernel, args) == nullptr;
+         2 * op.integer(7) <= op.integer(3) && op.operands[2].length < kMostElements &&
+         checkOp(op.kernel, args) == nullptr;
 }
 
 std::size_t deltaOperand(const TapeOp& op) {
@@ -144,8 +147,8 @@ bool isOnlyDelta(const std::vector<TapeOp>& tape, std::size_t writer, const Oper
         continue;
       }
       // Once other data has taken the place, reading that data is no reading of the delta.
-      const bool isNew =
-          std::any_of(replaced.begin(), replaced.end(), [&](const Operand& other) { return inside(operand, other); });
+      const bool isNew = std::any_of(replaced.begin(), replaced.end(),
+                                     [&](const Operand& other) { return inside(operand, other); });
       const bool asDelta = replaced.empty() && deltaOperand(op) == k && operand == region;
       if (!isNew && !asDelta) return false;
     }
@@ -154,26 +157,30 @@ bool isOnlyDelta(const std::vector<TapeOp>& tape, std::size_t writer, const Oper
   return true;
 }
 
-std::optional<PooledPattern> pooledPattern(const std::vector<TapeOp>& tape, std::size_t at, const JobProgram& program) {
+std::optional<PooledPattern> pooledPattern(const std::vector<TapeOp>& tape, std::size_t at,
+                                           const JobProgram& program) {
   const TapeOp& grad = tape[at];
   if (grad.kernel != KernelId::maxPoolGradF32 || !hasFixedOperands(grad, program)) return std::nullopt;
   const TapeOp* pool = findPool(tape, at, grad.operands[2]);
   if (pool == nullptr || pool->operands[2].length != grad.operands[0].length) return std::nullopt;
   for (std::size_t i = 0; i < 8; ++i)
-    if (pool->scalars[i].runtime || !(pool->scalars[i].literal >= 1 && pool->scalars[i].literal < 65536)) return std::nullopt;
+    if (pool->scalars[i].runtime || !(pool->scalars[i].literal >= 1 && pool->scalars[i].literal < 65536))
+      return std::nullopt;
   const std::size_t window = pool->integer(4);
   const std::size_t pooledHeight = pool->integer(6);
   const std::size_t pooledWidth = pool->integer(7);
   // Windows side by side: every element of the image belongs to one at most, so that nothing is added up.
-  if (pool->integer(5) != window || pooledHeight * window > pool->integer(2) || pooledWidth * window > pool->integer(3))
+  if (pool->integer(5) != window || pooledHeight * window > pool->integer(2) ||
+      pooledWidth * window > pool->integer(3))
     return std::nullopt;
-  PooledPattern pattern{at,         1,           grad.operands[0], grad.operands[1], grad.operands[2], {},
-                        pooledHeight, pooledWidth, window};
+  PooledPattern pattern{
+      at, 1, grad.operands[0], grad.operands[1], grad.operands[2], {}, pooledHeight, pooledWidth, window};
   if (grad.operands[1].length != grad.operands[2].length) return std::nullopt;
   if (at + 1 < tape.size()) {
     const TapeOp& relu = tape[at + 1];
     const bool follows = relu.kernel == KernelId::reluGradF32 && relu.operands[1] == grad.operands[0] &&
-                         hasFixedOperands(relu, program) && relu.operands[2].length == grad.operands[0].length &&
+                         hasFixedOperands(relu, program) &&
+                         relu.operands[2].length == grad.operands[0].length &&
                          relu.operands[0].length == grad.operands[0].length;
     // The rectifier's result may take the place of its input; else nothing else may read that input.
     if (follows && (relu.operands[0] == grad.operands[0] || isOnlyDelta(tape, at + 1, grad.operands[0]))) {

@@ -1,5 +1,5 @@
-// What the planner has to know about convolutions on a tape: their shapes, and where a delta may live as a list of its non-zeros
-// instead of as an array.
+// What the planner has to know about convolutions on a tape: their shapes, and where a delta may live as a
+// list of its non-zeros instead of as an array.
 #pragma once
 #include <cstddef>
 #include <optional>
@@ -18,8 +18,8 @@ bool isPool2(const TapeOp& op, const JobProgram& program);
 /// Which operand of an op is a delta that may come as lists, or kNone.
 std::size_t deltaOperand(const TapeOp& op);
 
-/// Whether the array that op `writer` leaves in `region` is read as a delta by convolutions and bias sums only, so that it need
-/// not be written when they get lists.
+/// Whether the array that op `writer` leaves in `region` is read as a delta by convolutions and bias sums
+/// only, so that it need not be written when they get lists.
 bool isOnlyDelta(const std::vector<TapeOp>& tape, std::size_t writer, const Operand& region);
 
 bool overlap(const Operand& a, const Operand& b);
@@ -39,7 +39,9 @@ struct PooledPattern {
   std::size_t window;
 };
 
-/// The pattern that begins at op `at` of a tape and yields the delta of a convolution of the given tape, if there is one.
-std::optional<PooledPattern> pooledPattern(const std::vector<TapeOp>& tape, std::size_t at, const JobProgram& program);
+/// The pattern that begins at op `at` of a tape and yields the delta of a convolution of the given tape, if
+/// there is one.
+std::optional<PooledPattern> pooledPattern(const std::vector<TapeOp>& tape, std::size_t at,
+                                           const JobProgram& program);
 
 }  // namespace heddle

@@ -5,15 +5,16 @@ namespace heddle {
 void ConvForwardStep::run(const JobProgram&, Run& run) const {
   float* y = run.at<float>(op_.operands[0]);
   const std::size_t activation = op_.integer(11);
-  fast_.convForward(y, run.at<float>(op_.operands[1]), run.at<float>(op_.operands[2]), run.at<float>(op_.operands[3]), shape_,
-                    activation == 1, run.scratch);
+  fast_.convForward(y, run.at<float>(op_.operands[1]), run.at<float>(op_.operands[2]),
+                    run.at<float>(op_.operands[3]), shape_, activation == 1, run.scratch);
   if (activation == 2) run.kernels.tanhF32(y, y, op_.operands[0].length);
   if (activation == 3) run.kernels.sigmoidF32(y, y, op_.operands[0].length);
 }
 
 void PoolStep::run(const JobProgram&, Run& run) const {
-  fast_.maxPool2(run.at<float>(op_.operands[0]), run.at<std::uint32_t>(op_.operands[1]), run.at<float>(op_.operands[2]),
-                 op_.integer(0) * op_.integer(1), op_.integer(2), op_.integer(3), op_.integer(6), op_.integer(7));
+  fast_.maxPool2(run.at<float>(op_.operands[0]), run.at<std::uint32_t>(op_.operands[1]),
+                 run.at<float>(op_.operands[2]), op_.integer(0) * op_.integer(1), op_.integer(2),
+                 op_.integer(3), op_.integer(6), op_.integer(7));
 }
 
 void ListStep::run(const JobProgram&, Run& run) const {
@@ -21,8 +22,9 @@ void ListStep::run(const JobProgram&, Run& run) const {
 }
 
 void PooledListStep::run(const JobProgram&, Run& run) const {
-  const PooledDelta pooled{run.at<float>(pattern_.dy), run.at<std::uint32_t>(pattern_.places), run.at<float>(pattern_.y),
-                           pattern_.pooledHeight,      pattern_.pooledWidth,                   pattern_.window};
+  const PooledDelta pooled{run.at<float>(pattern_.dy), run.at<std::uint32_t>(pattern_.places),
+                           run.at<float>(pattern_.y),  pattern_.pooledHeight,
+                           pattern_.pooledWidth,       pattern_.window};
   fast_.listPooledDelta(lists_.in(run.memory), pooled, shape_);
 }
 
@@ -35,10 +37,12 @@ void FromListsStep::run(const JobProgram&, Run& run) const {
       fast_.convDataGrad(result, lists, run.at<float>(op_.operands[2]), shape_, run.scratch);
       break;
     case KernelId::conv2dWeightGradF32:
-      fast_.convWeightGrad(result, run.at<float>(op_.operands[1]), lists, shape_, value(11), value(12), false, run.scratch);
+      fast_.convWeightGrad(result, run.at<float>(op_.operands[1]), lists, shape_, value(11), value(12), false,
+                           run.scratch);
       break;
     case KernelId::conv2dWeightGradRowsF32:
-      fast_.convWeightGrad(result, run.at<float>(op_.operands[1]), lists, shape_, 1, value(11), true, run.scratch);
+      fast_.convWeightGrad(result, run.at<float>(op_.operands[1]), lists, shape_, 1, value(11), true,
+                           run.scratch);
       break;
     case KernelId::sumChannelsF32:
       fast_.sumLists(result, lists, shape_, value(3), value(4));

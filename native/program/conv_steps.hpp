@@ -13,15 +13,18 @@ struct ListMemory {
   std::size_t value;
 
   DeltaLists in(std::byte* memory) const {
-    return {reinterpret_cast<std::uint32_t*>(memory + start), reinterpret_cast<std::uint32_t*>(memory + position),
-            reinterpret_cast<float*>(memory + value)};
+    return {reinterpret_cast<std::uint32_t*>(memory + start),
+            reinterpret_cast<std::uint32_t*>(memory + position), reinterpret_cast<float*>(memory + value)};
   }
 };
 
 class ConvForwardStep : public Step {
  public:
-  ConvForwardStep(const TapeOp& op, const ConvShape& shape, const FastKernels& fast) : op_(op), shape_(shape), fast_(fast) {}
-  void check(const JobProgram& program, const Run& run) const override { KernelStep(op_).check(program, run); }
+  ConvForwardStep(const TapeOp& op, const ConvShape& shape, const FastKernels& fast)
+      : op_(op), shape_(shape), fast_(fast) {}
+  void check(const JobProgram& program, const Run& run) const override {
+    KernelStep(op_).check(program, run);
+  }
   void run(const JobProgram& program, Run& run) const override;
 
  private:
@@ -34,7 +37,9 @@ class ConvForwardStep : public Step {
 class PoolStep : public Step {
  public:
   PoolStep(const TapeOp& op, const FastKernels& fast) : op_(op), fast_(fast) {}
-  void check(const JobProgram& program, const Run& run) const override { KernelStep(op_).check(program, run); }
+  void check(const JobProgram& program, const Run& run) const override {
+    KernelStep(op_).check(program, run);
+  }
   void run(const JobProgram& program, Run& run) const override;
 
  private:
@@ -59,7 +64,8 @@ class ListStep : public Step {
 /// Lists what a max pool and a rectifier hand back, without the array between.
 class PooledListStep : public Step {
  public:
-  PooledListStep(const PooledPattern& pattern, const ConvShape& shape, const ListMemory& lists, const FastKernels& fast)
+  PooledListStep(const PooledPattern& pattern, const ConvShape& shape, const ListMemory& lists,
+                 const FastKernels& fast)
       : pattern_(pattern), shape_(shape), lists_(lists), fast_(fast) {}
   void run(const JobProgram& program, Run& run) const override;
 
@@ -75,7 +81,9 @@ class FromListsStep : public Step {
  public:
   FromListsStep(const TapeOp& op, const ConvShape& shape, const ListMemory& lists, const FastKernels& fast)
       : op_(op), shape_(shape), lists_(lists), fast_(fast) {}
-  void check(const JobProgram& program, const Run& run) const override { KernelStep(op_).check(program, run); }
+  void check(const JobProgram& program, const Run& run) const override {
+    KernelStep(op_).check(program, run);
+  }
   void run(const JobProgram& program, Run& run) const override;
 
  private:

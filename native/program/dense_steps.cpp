@@ -36,16 +36,19 @@ void PanelCopyStep::run(const JobProgram&, Run& run) const {
         break;
       }
       fast_.packPanels(values, reinterpret_cast<float*>(weights), region_.outputs, region_.inputs);
-      // Adding +0 turns -0 into +0. The first update would do so to every weight; done here, updates may skip dead inputs.
+      // Adding +0 turns -0 into +0. The first update would do so to every weight; done here, updates may skip
+      // dead inputs.
       if (region_.signless)
-        for (std::size_t i = 0; i < panelCount(region_.outputs) * kPanel * region_.inputs; ++i) values[i] += 0.0f;
+        for (std::size_t i = 0; i < panelCount(region_.outputs) * kPanel * region_.inputs; ++i)
+          values[i] += 0.0f;
       break;
     }
     case Dtype::f64:
       permute(reinterpret_cast<double*>(panels), reinterpret_cast<double*>(weights), region_, pack_);
       break;
     default:
-      permute(reinterpret_cast<std::uint8_t*>(panels), reinterpret_cast<std::uint8_t*>(weights), region_, pack_);
+      permute(reinterpret_cast<std::uint8_t*>(panels), reinterpret_cast<std::uint8_t*>(weights), region_,
+              pack_);
       break;
   }
 }
@@ -82,7 +85,8 @@ void DenseStep::run(const JobProgram&, Run& run) const {
       break;
     case DenseForm::update: {
       const auto beta = static_cast<float>(run.value(op_.scalars[6]));
-      // An input that is 0 in all rows adds alpha * (+0): nothing to a weight that is not -0, and -0 nothing at all.
+      // An input that is 0 in all rows adds alpha * (+0): nothing to a weight that is not -0, and -0 nothing
+      // at all.
       const bool addsNothing = alpha < 0 || (alpha > 0 && signless_);
       const bool skipDead = beta == 1 && std::isfinite(alpha) && addsNothing;
       fast_.denseUpdate(panels, a, b, shape_, alpha, beta, skipDead, kept, run.scratch);
@@ -129,9 +133,9 @@ void PanelElementwiseStep::run(const JobProgram& program, Run& run) const {
     for (std::size_t i = 0; i < op_.signature().operandCount; ++i) {
       if (whole.lengths[i] == 0) continue;
       args.lengths[i] = piece.length;
-      args.operands[i] = piece.memory[i] == kNone
-                             ? static_cast<std::byte*>(whole.operands[i]) + piece.first * bytesOf(op_.signature().dtypes[i])
-                             : run.memory + piece.memory[i];
+      args.operands[i] = piece.memory[i] == kNone ? static_cast<std::byte*>(whole.operands[i]) +
+                                                        piece.first * bytesOf(op_.signature().dtypes[i])
+                                                  : run.memory + piece.memory[i];
     }
     runOp(run.kernels, op_.kernel, args);
   }

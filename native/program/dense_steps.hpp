@@ -25,9 +25,13 @@ class PanelCopyStep : public Step {
 /// One of the three products of a dense layer.
 class DenseStep : public Step {
  public:
-  /// `kept`: where in the job's memory a forward product leaves its inputs by column, or an update finds them; or kNone.
-  DenseStep(const TapeOp& op, const DenseOp& dense, const PanelRegion& region, std::size_t kept, const FastKernels& fast);
-  void check(const JobProgram& program, const Run& run) const override { KernelStep(op_).check(program, run); }
+  /// `kept`: where in the job's memory a forward product leaves its inputs by column, or an update finds
+  /// them; or kNone.
+  DenseStep(const TapeOp& op, const DenseOp& dense, const PanelRegion& region, std::size_t kept,
+            const FastKernels& fast);
+  void check(const JobProgram& program, const Run& run) const override {
+    KernelStep(op_).check(program, run);
+  }
   void run(const JobProgram& program, Run& run) const override;
   std::size_t scratchBytes() const { return fast_.denseScratch(shape_); }
 
@@ -41,11 +45,14 @@ class DenseStep : public Step {
   const FastKernels& fast_;
 };
 
-/// An elementwise op whose vectors are partly in panels: one call for each region and for each gap between them.
+/// An elementwise op whose vectors are partly in panels: one call for each region and for each gap between
+/// them.
 class PanelElementwiseStep : public Step {
  public:
   PanelElementwiseStep(const TapeOp& op, const PanelLayout& layout);
-  void check(const JobProgram& program, const Run& run) const override { KernelStep(op_).check(program, run); }
+  void check(const JobProgram& program, const Run& run) const override {
+    KernelStep(op_).check(program, run);
+  }
   void run(const JobProgram& program, Run& run) const override;
 
  private:

@@ -18,15 +18,16 @@ std::size_t roundUp(std::size_t bytes) { return (bytes + kCacheLine - 1) / kCach
 [[noreturn]] void refuse(const std::string& what) { throw ProgramError("ERR_JOB_BINDING", what); }
 
 void checkInput(const JobProgram& program, const JobInput& input) {
-  if (input.spaces.size() != program.spaces.size()) refuse("a job must bind one array or nothing to every space");
+  if (input.spaces.size() != program.spaces.size())
+    refuse("a job must bind one array or nothing to every space");
   if (input.scalars.size() != program.scalars.size())
     refuse("a job must give " + std::to_string(program.scalars.size()) + " run-time scalars");
   for (std::size_t i = 0; i < program.spaces.size(); ++i) {
     const Space& space = program.spaces[i];
     if (space.role == SpaceRole::arena || space.role == SpaceRole::index) continue;
     if (input.spaces[i].length < space.length)
-      refuse("space " + std::to_string(i) + " needs " + std::to_string(space.length) + " elements, the job binds " +
-             std::to_string(input.spaces[i].length));
+      refuse("space " + std::to_string(i) + " needs " + std::to_string(space.length) +
+             " elements, the job binds " + std::to_string(input.spaces[i].length));
   }
 }
 
@@ -40,14 +41,14 @@ void advance(const JobProgram& program, Run& run) {
 
 }  // namespace
 
-JobMemory::~JobMemory() { ::operator delete(data_, std::align_val_t{kCacheLine}); }
+JobMemory::~JobMemory() { ::operator delete (data_, std::align_val_t{kCacheLine}); }
 
 std::byte* JobMemory::reserve(std::size_t bytes) {
   if (bytes > size_) {
-    ::operator delete(data_, std::align_val_t{kCacheLine});
+    ::operator delete (data_, std::align_val_t{kCacheLine});
     data_ = nullptr;
     size_ = 0;
-    data_ = static_cast<std::byte*>(::operator new(bytes, std::align_val_t{kCacheLine}));
+    data_ = static_cast<std::byte*>(::operator new (bytes, std::align_val_t{kCacheLine}));
     size_ = bytes;
   }
   return data_;
@@ -63,7 +64,8 @@ Plan::Plan(std::shared_ptr<const JobProgram> program, const Level& level, const 
     memoryBytes_ += roundUp(space.length * bytesOf(space.dtype));
   }
   Planner planner(*program_, level_, options.fastPaths, memoryBytes_);
-  for (std::size_t tape = 0; tape < kTapeCount; ++tape) steps_[tape] = planner.plan(static_cast<TapeName>(tape));
+  for (std::size_t tape = 0; tape < kTapeCount; ++tape)
+    steps_[tape] = planner.plan(static_cast<TapeName>(tape));
   prologue_ = planner.takePrologue();
   epilogue_ = planner.takeEpilogue();
   scratchOffset_ = roundUp(planner.memoryBytes());
@@ -91,14 +93,15 @@ bool Plan::run(const JobInput& input, JobMemory& memory, const std::atomic<bool>
   const std::size_t full = input.indexLength / program.batchSize;
   // A last batch of any other size is left out.
   const bool hasTail = program.tailSize != 0 && input.indexLength % program.batchSize == program.tailSize;
-  const std::uint64_t batches = std::min<std::uint64_t>(input.maxSteps, (full + hasTail) * std::uint64_t{input.epochs});
+  const std::uint64_t batches =
+      std::min<std::uint64_t>(input.maxSteps, (full + hasTail) * std::uint64_t{input.epochs});
   Run run{*level_.kernels, {}, {}, input.scalars, base, base + scratchOffset_};
   for (std::size_t i = 0; i < program.spaces.size(); ++i) {
     const Space& space = program.spaces[i];
     const bool own = space.role == SpaceRole::arena;
-    run.spaces.push_back(own ? base + arenaOffsets_[i]
-                             : i == indexSpace ? reinterpret_cast<std::byte*>(order)
-                                               : static_cast<std::byte*>(input.spaces[i].data));
+    run.spaces.push_back(own               ? base + arenaOffsets_[i]
+                         : i == indexSpace ? reinterpret_cast<std::byte*>(order)
+                                           : static_cast<std::byte*>(input.spaces[i].data));
     run.lengths.push_back(own || space.role == SpaceRole::index ? space.length : input.spaces[i].length);
   }
   std::copy_n(input.index, input.indexLength, order);
@@ -115,7 +118,8 @@ bool Plan::run(const JobInput& input, JobMemory& memory, const std::atomic<bool>
   std::uint64_t steps = 0;
   for (std::size_t epoch = 0; steps < batches; ++epoch) {
     if (input.shuffle) {
-      run.kernels.permutationU32(permutation, input.indexLength, input.key0, input.key1, static_cast<std::uint32_t>(epoch), 0);
+      run.kernels.permutationU32(permutation, input.indexLength, input.key0, input.key1,
+                                 static_cast<std::uint32_t>(epoch), 0);
       for (std::size_t i = 0; i < input.indexLength; ++i) order[i] = input.index[permutation[i]];
     }
     for (std::size_t batch = 0; batch < full + hasTail && steps < batches; ++batch, ++steps) {

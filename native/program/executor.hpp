@@ -1,4 +1,5 @@
-// Runs local jobs: compiles a program once for a level, then interprets its tapes over the arrays that a job binds.
+// Runs local jobs: compiles a program once for a level, then interprets its tapes over the arrays that a job
+// binds.
 #pragma once
 #include <atomic>
 #include <cstddef>
@@ -64,8 +65,8 @@ class Plan {
   Plan& operator=(const Plan&) = delete;
 
   const JobProgram& program() const { return *program_; }
-  /// Runs one job on the calling thread. Throws ProgramError on what does not fit; returns false if it was cancelled, which is
-  /// looked at before every batch. `memory` is used by this call alone.
+  /// Runs one job on the calling thread. Throws ProgramError on what does not fit; returns false if it was
+  /// cancelled, which is looked at before every batch. `memory` is used by this call alone.
   bool run(const JobInput& input, JobMemory& memory, const std::atomic<bool>& cancelled) const;
 
  private:

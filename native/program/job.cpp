@@ -11,7 +11,9 @@ constexpr double kMaxLength = 0x1p40;
 constexpr std::size_t kMaxSpaces = 1 << 16;
 constexpr std::size_t kMaxRuntimeScalars = 1 << 16;
 
-[[noreturn]] void refuse(const std::string& what) { throw ProgramError("ERR_PROGRAM", "encoded program: " + what); }
+[[noreturn]] void refuse(const std::string& what) {
+  throw ProgramError("ERR_PROGRAM", "encoded program: " + what);
+}
 
 class Reader {
  public:
@@ -40,7 +42,8 @@ class Reader {
 
 Operand readOperand(Reader& reader, const JobProgram& program, const OpSignature& signature, std::size_t i) {
   Operand operand{};
-  operand.space = static_cast<std::uint32_t>(reader.integer("space", static_cast<double>(program.spaces.size()) - 1));
+  operand.space =
+      static_cast<std::uint32_t>(reader.integer("space", static_cast<double>(program.spaces.size()) - 1));
   operand.offset = reader.integer("offset", kMaxLength);
   operand.length = reader.integer("length", kMaxLength);
   if (operand.length == 0) return operand;
@@ -48,24 +51,28 @@ Operand readOperand(Reader& reader, const JobProgram& program, const OpSignature
   if (!space.isDataSet() && operand.offset + operand.length > space.length)
     refuse(std::string(signature.name) + ": operand " + std::to_string(i) + " reaches past its space");
   if (space.dtype != signature.dtypes[i])
-    refuse(std::string(signature.name) + ": operand " + std::to_string(i) + " must be " + nameOf(signature.dtypes[i]));
+    refuse(std::string(signature.name) + ": operand " + std::to_string(i) + " must be " +
+           nameOf(signature.dtypes[i]));
   if (signature.writes[i] && !space.writable())
-    refuse(std::string(signature.name) + ": operand " + std::to_string(i) + " writes a space that is read only");
+    refuse(std::string(signature.name) + ": operand " + std::to_string(i) +
+           " writes a space that is read only");
   return operand;
 }
 
 TapeOp readOp(Reader& reader, const JobProgram& program) {
   TapeOp op{};
-  op.kernel = static_cast<KernelId>(reader.integer("kernel", static_cast<double>(std::size(kSignatures)) - 1));
+  op.kernel =
+      static_cast<KernelId>(reader.integer("kernel", static_cast<double>(std::size(kSignatures)) - 1));
   const OpSignature& signature = op.signature();
   if (!signature.onTape) refuse(std::string(signature.name) + " cannot stand on a tape");
-  for (std::size_t i = 0; i < signature.operandCount; ++i) op.operands[i] = readOperand(reader, program, signature, i);
+  for (std::size_t i = 0; i < signature.operandCount; ++i)
+    op.operands[i] = readOperand(reader, program, signature, i);
   for (std::size_t i = 0; i < signature.scalarCount; ++i) {
     ScalarOperand& scalar = op.scalars[i];
     scalar.runtime = reader.integer("scalar kind", 1) == 1;
     if (scalar.runtime)
-      scalar.index =
-          static_cast<std::uint32_t>(reader.integer("run-time scalar", static_cast<double>(program.scalars.size()) - 1));
+      scalar.index = static_cast<std::uint32_t>(
+          reader.integer("run-time scalar", static_cast<double>(program.scalars.size()) - 1));
     else
       scalar.literal = reader.number();
   }
@@ -120,7 +127,8 @@ std::shared_ptr<const JobProgram> decodeJobProgram(const double* words, std::siz
   const std::size_t scalars = reader.integer("number of run-time scalars", kMaxRuntimeScalars);
   for (std::size_t i = 0; i < scalars; ++i) {
     RuntimeScalar scalar{};
-    scalar.rule = static_cast<ScalarRule>(reader.integer("scalar rule", static_cast<double>(ScalarRule::multiply)));
+    scalar.rule =
+        static_cast<ScalarRule>(reader.integer("scalar rule", static_cast<double>(ScalarRule::multiply)));
     scalar.by = reader.number();
     program->scalars.push_back(scalar);
   }

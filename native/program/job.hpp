@@ -1,4 +1,5 @@
-// A local job as data: spaces, run-time scalars and four tapes of kernel calls (src/program/tape.ts), decoded and checked.
+// A local job as data: spaces, run-time scalars and four tapes of kernel calls (src/program/tape.ts), decoded
+// and checked.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -11,7 +12,8 @@
 
 namespace heddle {
 
-/// What is wrong with a program or with what a job binds to it; `code` is the error code that TypeScript shows.
+/// What is wrong with a program or with what a job binds to it; `code` is the error code that TypeScript
+/// shows.
 class ProgramError : public std::runtime_error {
  public:
   ProgramError(const char* code, const std::string& message) : std::runtime_error(message), code_(code) {}
@@ -21,7 +23,17 @@ class ProgramError : public std::runtime_error {
   const char* code_;
 };
 
-enum class SpaceRole : std::uint8_t { arena, slot, gradient, state, constant, examples, labels, index, totals };
+enum class SpaceRole : std::uint8_t {
+  arena,
+  slot,
+  gradient,
+  state,
+  constant,
+  examples,
+  labels,
+  index,
+  totals
+};
 
 struct Space {
   SpaceRole role;
@@ -33,7 +45,8 @@ struct Space {
   bool isDataSet() const { return role == SpaceRole::examples || role == SpaceRole::labels; }
 
   bool writable() const {
-    return role != SpaceRole::constant && role != SpaceRole::examples && role != SpaceRole::labels && role != SpaceRole::index;
+    return role != SpaceRole::constant && role != SpaceRole::examples && role != SpaceRole::labels &&
+           role != SpaceRole::index;
   }
 };
 
@@ -84,8 +97,8 @@ struct JobProgram {
 std::size_t bytesOf(Dtype dtype);
 const char* nameOf(Dtype dtype);
 
-/// Decodes and checks: every number in range, every operand inside its space and of the kernel's dtype, nothing written that
-/// is read only. Throws ProgramError.
+/// Decodes and checks: every number in range, every operand inside its space and of the kernel's dtype,
+/// nothing written that is read only. Throws ProgramError.
 std::shared_ptr<const JobProgram> decodeJobProgram(const double* words, std::size_t count);
 
 }  // namespace heddle

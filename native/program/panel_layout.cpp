@@ -72,9 +72,11 @@ PanelLayout::PanelLayout(const JobProgram& program) : program_(program) {
       const DenseOp dense = denseOp(op, program);
       if (dense.form == DenseForm::none) continue;
       const Operand& weight = op.operands[dense.weight];
-      if (program.spaces[weight.space].role != SpaceRole::arena) add(weight.space, weight.offset, dense.outputs, dense.inputs);
+      if (program.spaces[weight.space].role != SpaceRole::arena)
+        add(weight.space, weight.offset, dense.outputs, dense.inputs);
     }
-  // Linking an optimiser step to its other vectors may add regions there, whose ops have to be looked at in turn.
+  // Linking an optimiser step to its other vectors may add regions there, whose ops have to be looked at in
+  // turn.
   do {
     changed_ = false;
     for (const TapeName tape : kBatchTapes)
@@ -94,13 +96,15 @@ bool PanelLayout::addedToIn(const PanelRegion& region, TapeName tape) const {
   for (const TapeOp& op : program_.tapes[tape]) {
     const DenseOp dense = denseOp(op, program_);
     if (dense.form != DenseForm::update || !region.is(op.operands[dense.weight])) continue;
-    if (!op.scalars[kBeta].is(1) || op.scalars[kAlpha].runtime || !(op.scalars[kAlpha].literal > 0)) return false;
+    if (!op.scalars[kBeta].is(1) || op.scalars[kAlpha].runtime || !(op.scalars[kAlpha].literal > 0))
+      return false;
     added = true;
   }
   return added;
 }
 
-std::size_t PanelLayout::add(std::uint32_t space, std::size_t offset, std::size_t outputs, std::size_t inputs) {
+std::size_t PanelLayout::add(std::uint32_t space, std::size_t offset, std::size_t outputs,
+                             std::size_t inputs) {
   const Operand whole{space, offset, outputs * inputs};
   std::size_t found = kNone;
   bool usable = true;
@@ -138,8 +142,8 @@ void PanelLayout::visit(const TapeOp& op) {
   for (std::size_t i = 0; i < op.signature().operandCount; ++i)
     for (std::size_t r = 0; r < regions_.size(); ++r) {
       if (!regions_[r].usable || !regions_[r].overlaps(op.operands[i])) continue;
-      const bool asWeight = dense.form != DenseForm::none && dense.weight == i && regions_[r].is(op.operands[i]) &&
-                            regions_[r].outputs == dense.outputs;
+      const bool asWeight = dense.form != DenseForm::none && dense.weight == i &&
+                            regions_[r].is(op.operands[i]) && regions_[r].outputs == dense.outputs;
       if (asWeight) continue;
       regions_[r].signless = false;
       if (isElementwise(op.kernel)) {
@@ -161,7 +165,8 @@ void PanelLayout::link(const TapeOp& op, std::size_t operand, std::size_t at) {
     if (i == operand || !isLive(other)) continue;
     usable = other.length == here.length && program_.spaces[other.space].role != SpaceRole::arena;
     if (!usable) break;
-    const std::size_t linked = add(other.space, other.offset + (region.offset - here.offset), region.outputs, region.inputs);
+    const std::size_t linked =
+        add(other.space, other.offset + (region.offset - here.offset), region.outputs, region.inputs);
     join(at, linked);
   }
   if (usable) return;
@@ -176,7 +181,8 @@ std::size_t PanelLayout::find(const Operand& operand) const {
 }
 
 bool PanelLayout::meets(const Operand& operand) const {
-  return std::any_of(regions_.begin(), regions_.end(), [&](const PanelRegion& region) { return region.overlaps(operand); });
+  return std::any_of(regions_.begin(), regions_.end(),
+                     [&](const PanelRegion& region) { return region.overlaps(operand); });
 }
 
 }  // namespace heddle

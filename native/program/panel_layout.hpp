@@ -9,7 +9,8 @@
 namespace heddle {
 
 constexpr std::size_t kNone = static_cast<std::size_t>(-1);
-/// Only these see panels: what comes before the first and after the last batch works on the vectors themselves.
+/// Only these see panels: what comes before the first and after the last batch works on the vectors
+/// themselves.
 constexpr TapeName kBatchTapes[] = {kFull, kTail};
 
 /// A [outputs, inputs] weight, or what goes with it element by element (velocity, gradient, centre, mask).
@@ -21,7 +22,8 @@ struct PanelRegion {
   /// Regions of one group are permuted alike or not at all.
   std::size_t group;
   bool usable = true;
-  /// Only products touch it, and every batch adds to all of it with a positive alpha: its zeros lose their sign at once.
+  /// Only products touch it, and every batch adds to all of it with a positive alpha: its zeros lose their
+  /// sign at once.
   bool signless = true;
   /// Byte offset of its panels in the job's memory.
   std::size_t memory = 0;

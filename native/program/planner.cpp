@@ -11,14 +11,17 @@ constexpr std::size_t kCacheLine = 64;
 
 /// Whether an op that reads a delta sees it in the form of these lists.
 bool readsAs(const TapeOp& op, const ConvShape& lists) {
-  const auto is = [&](std::size_t scalar, std::size_t value) { return op.scalars[scalar].is(static_cast<double>(value)); };
+  const auto is = [&](std::size_t scalar, std::size_t value) {
+    return op.scalars[scalar].is(static_cast<double>(value));
+  };
   switch (op.kernel) {
     case KernelId::sumChannelsF32:
       return is(0, lists.batch) && is(1, lists.outChannels) && is(2, lists.outPixels());
     case KernelId::sumSpatialRowsF32:
       return is(0, lists.outPixels()) && op.operands[0].length == lists.batch * lists.outChannels;
     default:
-      return is(0, lists.batch) && is(4, lists.outChannels) && is(9, lists.outHeight) && is(10, lists.outWidth);
+      return is(0, lists.batch) && is(4, lists.outChannels) && is(9, lists.outHeight) &&
+             is(10, lists.outWidth);
   }
 }
 
@@ -30,7 +33,8 @@ bool canList(const std::vector<TapeOp>& tape, std::size_t from, const Operand& d
     const std::size_t operand = deltaOperand(op);
     if (operand != kNone && op.operands[operand] == delta) {
       const bool isSum = op.kernel == KernelId::sumChannelsF32 || op.kernel == KernelId::sumSpatialRowsF32;
-      if (!readsAs(op, shape) || (!isSum && !convShape(op, program)) || !hasFixedOperands(op, program)) return false;
+      if (!readsAs(op, shape) || (!isSum && !convShape(op, program)) || !hasFixedOperands(op, program))
+        return false;
     }
     for (std::size_t k = 0; k < op.signature().operandCount; ++k)
       if (op.signature().writes[k] && overlap(op.operands[k], delta)) return true;
@@ -58,7 +62,8 @@ void Planner::layOutPanels() {
     const DenseShape shape{0, region.inputs, region.outputs};
     region.memory = reserve(shape.panelFloats() * bytesOf(space.dtype));
     prologue_.push_back(std::make_unique<PanelCopyStep>(region, space.dtype, *fast_, true));
-    if (space.writable()) epilogue_.push_back(std::make_unique<PanelCopyStep>(region, space.dtype, *fast_, false));
+    if (space.writable())
+      epilogue_.push_back(std::make_unique<PanelCopyStep>(region, space.dtype, *fast_, false));
   }
 }
 
@@ -106,11 +111,13 @@ std::unique_ptr<Step> Planner::planDense(const TapeOp& op) {
   const DenseOp dense = denseOp(op, program_);
   const std::size_t region = dense.form == DenseForm::none ? kNone : panels_->find(op.operands[dense.weight]);
   if (region != kNone) {
-    auto step = std::make_unique<DenseStep>(op, dense, panels_->regions()[region], keepInputs(op, dense), *fast_);
+    auto step =
+        std::make_unique<DenseStep>(op, dense, panels_->regions()[region], keepInputs(op, dense), *fast_);
     scratchBytes_ = std::max(scratchBytes_, step->scratchBytes());
     return step;
   }
-  if (isElementwise(op.kernel) && panels_->meets(op.operands[0])) return std::make_unique<PanelElementwiseStep>(op, *panels_);
+  if (isElementwise(op.kernel) && panels_->meets(op.operands[0]))
+    return std::make_unique<PanelElementwiseStep>(op, *panels_);
   return nullptr;
 }
 
@@ -134,7 +141,8 @@ const Planner::Listed* Planner::listed(const Operand& delta) const {
   return nullptr;
 }
 
-const Planner::Listed& Planner::makeLists(const Operand& delta, const ConvShape& shape, std::size_t capacity) {
+const Planner::Listed& Planner::makeLists(const Operand& delta, const ConvShape& shape,
+                                          std::size_t capacity) {
   std::erase_if(listed_, [&](const Listed& lists) { return overlap(lists.delta, delta); });
   const std::size_t start = reserve((shape.batch * shape.outChannels + 1) * sizeof(std::uint32_t));
   const std::size_t position = reserve((capacity + kListSlack) * sizeof(std::uint32_t));

@@ -1,4 +1,5 @@
-// Turns the tapes of a program into steps: fast paths where a known pattern stands, one kernel call for everything else.
+// Turns the tapes of a program into steps: fast paths where a known pattern stands, one kernel call for
+// everything else.
 #pragma once
 #include <cstddef>
 #include <memory>
@@ -22,7 +23,8 @@ class Planner {
   Planner(const JobProgram& program, const Level& level, bool fastPaths, std::size_t memoryBytes);
 
   Steps plan(TapeName tape);
-  /// Steps that run before the first and after the last batch: into layouts that only live in between, and back.
+  /// Steps that run before the first and after the last batch: into layouts that only live in between, and
+  /// back.
   Steps takePrologue() { return std::move(prologue_); }
   Steps takeEpilogue() { return std::move(epilogue_); }
   std::size_t memoryBytes() const { return memoryBytes_; }
@@ -52,7 +54,8 @@ class Planner {
   std::size_t keepInputs(const TapeOp& op, const DenseOp& dense);
   const Listed* listed(const Operand& delta) const;
   const Listed& makeLists(const Operand& delta, const ConvShape& shape, std::size_t capacity);
-  /// Plans the lists that stand for the ops from `at` on, if there are any. Returns how many ops they stand for.
+  /// Plans the lists that stand for the ops from `at` on, if there are any. Returns how many ops they stand
+  /// for.
   std::size_t planPooledLists(const std::vector<TapeOp>& tape, std::size_t at, Steps& steps);
   std::unique_ptr<Step> planFromLists(const TapeOp& op, Steps& steps);
 

@@ -19,7 +19,8 @@ void checkProduct(const TapeOp& op, const OpArgs& args, std::initializer_list<in
   if (!(product >= 0 && product <= kMaxProduct)) refuse(op, "sizes are out of range");
 }
 
-/// What the lengths alone do not say: sizes whose product could wrap, and pooling windows that leave the image.
+/// What the lengths alone do not say: sizes whose product could wrap, and pooling windows that leave the
+/// image.
 void checkGeometry(const TapeOp& op, const OpArgs& args) {
   switch (op.kernel) {
     case KernelId::conv2dF32:
@@ -37,7 +38,8 @@ void checkGeometry(const TapeOp& op, const OpArgs& args) {
       checkProduct(op, args, {0, 1, 6, 7});
       for (const int axis : {0, 1}) {
         const double last = (args.scalars[6 + axis] - 1) * args.scalars[5] + args.scalars[4];
-        if (args.scalars[6 + axis] > 0 && last > args.scalars[2 + axis]) refuse(op, "a window leaves the image");
+        if (args.scalars[6 + axis] > 0 && last > args.scalars[2 + axis])
+          refuse(op, "a window leaves the image");
       }
       break;
     case KernelId::addBiasF32:
@@ -55,7 +57,8 @@ void checkGeometry(const TapeOp& op, const OpArgs& args) {
 
 void checkLengths(const TapeOp& op, const OpArgs& args) {
   checkGeometry(op, args);
-  if (const char* operand = checkOp(op.kernel, args)) refuse(op, std::string("length of ") + operand + " does not fit the others");
+  if (const char* operand = checkOp(op.kernel, args))
+    refuse(op, std::string("length of ") + operand + " does not fit the others");
 }
 
 /// Whether all values lie below the bound; of signed values negative ones do not.
@@ -68,7 +71,8 @@ bool allBelow(const void* values, std::size_t n, std::size_t bound) {
 
 void checkValues(const TapeOp& op, const OpArgs& args) {
   const auto refuseIndex = [&] {
-    throw ProgramError("ERR_INDEX_RANGE", std::string(op.signature().name) + ": an index or label is out of range");
+    throw ProgramError("ERR_INDEX_RANGE",
+                       std::string(op.signature().name) + ": an index or label is out of range");
   };
   std::size_t bound = 0;
   const int operand = indexOperand(op.kernel, args, &bound);
@@ -76,7 +80,8 @@ void checkValues(const TapeOp& op, const OpArgs& args) {
   switch (op.kernel) {
     case KernelId::gatherBlocksF32:
     case KernelId::scatterBlocksF32:
-      if (!allBelow(args.operands[3], args.lengths[3], static_cast<std::size_t>(args.scalars[1]))) refuseIndex();
+      if (!allBelow(args.operands[3], args.lengths[3], static_cast<std::size_t>(args.scalars[1])))
+        refuseIndex();
       break;
     case KernelId::sumSegmentsF32: {
       const auto* offsets = static_cast<const std::uint32_t*>(args.operands[2]);
@@ -128,7 +133,8 @@ OpArgs resolve(const TapeOp& op, const JobProgram& program, const Run& run) {
     const bool whole = space.isDataSet() && operand.length > 0;
     args.lengths[i] = whole ? run.lengths[operand.space] : operand.length;
     const std::size_t offset = whole ? 0 : operand.offset;
-    args.operands[i] = args.lengths[i] == 0 ? nullptr : run.spaces[operand.space] + offset * bytesOf(space.dtype);
+    args.operands[i] =
+        args.lengths[i] == 0 ? nullptr : run.spaces[operand.space] + offset * bytesOf(space.dtype);
   }
   for (std::size_t i = 0; i < signature.scalarCount; ++i) args.scalars[i] = run.value(op.scalars[i]);
   return args;

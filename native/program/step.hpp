@@ -27,7 +27,9 @@ struct Run {
   T* at(const Operand& operand) const {
     return operand.length == 0 ? nullptr : reinterpret_cast<T*>(spaces[operand.space]) + operand.offset;
   }
-  double value(const ScalarOperand& scalar) const { return scalar.runtime ? scalars[scalar.index] : scalar.literal; }
+  double value(const ScalarOperand& scalar) const {
+    return scalar.runtime ? scalars[scalar.index] : scalar.literal;
+  }
 };
 
 class Step {
@@ -56,7 +58,8 @@ class KernelStep : public Step {
   bool valuesAreChecked_;
 };
 
-/// The operand of `kernel` whose values are indices, or -1; `bound` is the exclusive upper bound of the values.
+/// The operand of `kernel` whose values are indices, or -1; `bound` is the exclusive upper bound of the
+/// values.
 int indexOperand(KernelId kernel, const OpArgs& args, std::size_t* bound);
 
 }  // namespace heddle

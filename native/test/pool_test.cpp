@@ -1,4 +1,5 @@
-// Plain C++ test of the pool and the executor, for sanitizers that cannot look into Node. Exit code 0: all passed.
+// Plain C++ test of the pool and the executor, for sanitizers that cannot look into Node. Exit code 0: all
+// passed.
 #include "pool/pool.hpp"
 
 #include <atomic>
@@ -97,7 +98,9 @@ void carriesExceptions() {
   std::string message;
   ThreadPool pool(1);
   auto job = std::make_shared<PoolJob>();
-  job->run = [](heddle::JobMemory&, const std::atomic<bool>&) -> bool { throw std::runtime_error("as thrown"); };
+  job->run = [](heddle::JobMemory&, const std::atomic<bool>&) -> bool {
+    throw std::runtime_error("as thrown");
+  };
   job->done = [&](bool finished, std::exception_ptr error) {
     expect(!finished && error, "a throwing job reports its error");
     try {
@@ -145,20 +148,41 @@ void stopCancelsWhatRunsAndWhatWaits() {
 std::vector<double> countingProgram(std::size_t length) {
   constexpr double kConstant = 4;
   constexpr double kSlot = 1;
-  return {0x68656464, 1, 2, 0,                                                // magic, version, batch, tail
-          2, kSlot, 0, double(length), kConstant, 0, double(length),          // spaces
-          1, 1, 1,                                                            // scalar 0 grows by 1
-          0,                                                                  // before
-          1, double(KernelId::axpyF32), 0, 0, double(length), 1, 0, double(length), 1, 0,  // full
-          0, 0};                                                              // tail, after
+  return {0x68656464,
+          1,
+          2,
+          0,  // magic, version, batch, tail
+          2,
+          kSlot,
+          0,
+          double(length),
+          kConstant,
+          0,
+          double(length),  // spaces
+          1,
+          1,
+          1,  // scalar 0 grows by 1
+          0,  // before
+          1,
+          double(KernelId::axpyF32),
+          0,
+          0,
+          double(length),
+          1,
+          0,
+          double(length),
+          1,
+          0,  // full
+          0,
+          0};  // tail, after
 }
 
 void runsProgramsOnManyThreads() {
   constexpr std::size_t kJobs = 64;
   constexpr std::size_t kLength = 1000;
   const auto words = countingProgram(kLength);
-  const auto plan = std::make_shared<Plan>(heddle::decodeJobProgram(words.data(), words.size()), *heddle::bestLevel(),
-                                           heddle::CompileOptions{});
+  const auto plan = std::make_shared<Plan>(heddle::decodeJobProgram(words.data(), words.size()),
+                                           *heddle::bestLevel(), heddle::CompileOptions{});
   const std::vector<float> ones(kLength, 1.0f);
   const std::vector<std::uint32_t> index(10);
   std::vector<std::vector<float>> slots(kJobs, std::vector<float>(kLength, 0.0f));

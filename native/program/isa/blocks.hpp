@@ -54,7 +54,8 @@ HEDDLE_INLINE void transposeFour(float* const (&dst)[4], const float* src, std::
 
 /// Row j of dst = column j of src[rows, cols]; `dstRow(j)` is where row j begins.
 template <typename DstRow>
-HEDDLE_INLINE void transposeRows(DstRow dstRow, const float* src, std::size_t srcStride, std::size_t rows, std::size_t cols) {
+HEDDLE_INLINE void transposeRows(DstRow dstRow, const float* src, std::size_t srcStride, std::size_t rows,
+                                 std::size_t cols) {
   const std::size_t bodyRows = rows - rows % 4;
   const std::size_t bodyCols = cols - cols % 4;
   for (std::size_t j = 0; j < bodyCols; j += 4) {
@@ -73,8 +74,8 @@ HEDDLE_INLINE void transposeRows(DstRow dstRow, const float* src, std::size_t sr
 }
 
 /// dst[cols, rows] = transpose of src[rows, cols], the strides being floats from row to row.
-inline void transposeBlock(float* dst, std::size_t dstStride, const float* src, std::size_t srcStride, std::size_t rows,
-                           std::size_t cols) {
+inline void transposeBlock(float* dst, std::size_t dstStride, const float* src, std::size_t srcStride,
+                           std::size_t rows, std::size_t cols) {
   transposeRows([=](std::size_t j) { return dst + j * dstStride; }, src, srcStride, rows, cols);
 }
 

@@ -1,11 +1,18 @@
-// Gradients of a convolution from the lists of its delta. A chain leaves out the zeros of the delta; what it keeps comes in the
-// order of conv2dDataGradF32 and conv2dWeightGradF32.
+// Gradients of a convolution from the lists of its delta. A chain leaves out the zeros of the delta; what it
+// keeps comes in the order of conv2dDataGradF32 and conv2dWeightGradF32.
 #include "conv.hpp"
 
 namespace heddle::HEDDLE_ISA {
 namespace {
 
 constexpr std::size_t kMostVecs = kRegisters == 32 ? 20 : 12;
+
+/// Where in a padded image the window of each output pixel begins.
+void findCorners(std::uint32_t* corners, const ConvShape& s, const ConvLayout& layout) {
+  for (std::size_t oy = 0; oy < s.outHeight; ++oy)
+    for (std::size_t ox = 0; ox < s.outWidth; ++ox)
+      *corners++ = static_cast<std::uint32_t>(oy * s.stride * layout.row + ox * s.stride * s.inChannels);
+}
 
 // ---- weight gradient: accumulators are rows of the kernel, [ky][kx * channel], for one output channel
 
@@ -23,21 +30,18 @@ template <std::size_t Rows, std::size_t Vecs>
 [[gnu::noinline]] void weightTile(const WeightTile& t) {
   Vec acc[Rows][Vecs];
   HEDDLE_UNROLL
-  for (std::size_t r = 0; r < Rows; ++r)
-    HEDDLE_UNROLL
-    for (std::size_t v = 0; v < Vecs; ++v) acc[r][v] = load(t.acc + r * t.runStride + v * kLanes);
+  for (std::size_t r = 0; r < Rows; ++r) HEDDLE_UNROLL
+  for (std::size_t v = 0; v < Vecs; ++v) acc[r][v] = load(t.acc + r * t.runStride + v * kLanes);
   for (std::size_t i = 0; i < t.count; ++i) {
     const float* x = t.image + t.corner[i];
     const Vec d = splat(t.value[i]);
     HEDDLE_UNROLL
-    for (std::size_t r = 0; r < Rows; ++r)
-      HEDDLE_UNROLL
-      for (std::size_t v = 0; v < Vecs; ++v) acc[r][v] = mulAdd(acc[r][v], d, load(x + r * t.row + v * kLanes));
+    for (std::size_t r = 0; r < Rows; ++r) HEDDLE_UNROLL
+    for (std::size_t v = 0; v < Vecs; ++v) acc[r][v] = mulAdd(acc[r][v], d, load(x + r * t.row + v * kLanes));
   }
   HEDDLE_UNROLL
-  for (std::size_t r = 0; r < Rows; ++r)
-    HEDDLE_UNROLL
-    for (std::size_t v = 0; v < Vecs; ++v) store(t.acc + r * t.runStride + v * kLanes, acc[r][v]);
+  for (std::size_t r = 0; r < Rows; ++r) HEDDLE_UNROLL
+  for (std::size_t v = 0; v < Vecs; ++v) store(t.acc + r * t.runStride + v * kLanes, acc[r][v]);
 }
 
 using WeightKernel = void (*)(const WeightTile&);
@@ -52,10 +56,10 @@ constexpr WeightKernel weightKernel() {
 
 template <std::size_t Rows>
 constexpr WeightKernel weightKernelOf(std::size_t vecs) {
-  constexpr WeightKernel kKernels[] = {weightKernel<Rows, 1>(), weightKernel<Rows, 2>(),  weightKernel<Rows, 3>(),
-                                       weightKernel<Rows, 4>(), weightKernel<Rows, 5>(),  weightKernel<Rows, 6>(),
-                                       weightKernel<Rows, 7>(), weightKernel<Rows, 8>(),  weightKernel<Rows, 9>(),
-                                       weightKernel<Rows, 10>(), weightKernel<Rows, 11>(), weightKernel<Rows, 12>()};
+  constexpr WeightKernel kKernels[] = {
+      weightKernel<Rows, 1>(), weightKernel<Rows, 2>(),  weightKernel<Rows, 3>(),  weightKernel<Rows, 4>(),
+      weightKernel<Rows, 5>(), weightKernel<Rows, 6>(),  weightKernel<Rows, 7>(),  weightKernel<Rows, 8>(),
+      weightKernel<Rows, 9>(), weightKernel<Rows, 10>(), weightKernel<Rows, 11>(), weightKernel<Rows, 12>()};
   return kKernels[vecs - 1];
 }
 
@@ -90,12 +94,12 @@ struct TilePlan {
 };
 
 /// v[co][ci][ky][kx] = alpha * acc + beta * v, the sums being [ky][kx * ci].
-void storeWeights(float* dw, const float* sums, float* turned, const ConvShape& s, const ConvLayout& layout, float alpha,
-                  float beta) {
+void storeWeights(float* dw, const float* sums, float* turned, const ConvShape& s, const ConvLayout& layout,
+                  float alpha, float beta) {
   const std::size_t depth = layout.taps * s.inChannels;
   for (std::size_t ky = 0; ky < s.kernelHeight; ++ky)
-    transposeBlock(turned + ky * s.kernelWidth, layout.taps, sums + ky * layout.runStride, s.inChannels, s.kernelWidth,
-                   s.inChannels);
+    transposeBlock(turned + ky * s.kernelWidth, layout.taps, sums + ky * layout.runStride, s.inChannels,
+                   s.kernelWidth, s.inChannels);
   for (std::size_t i = 0; i < depth; ++i) {
     float v = turned[i];
     if (alpha != 1) v = alpha * v;
@@ -106,7 +110,7 @@ void storeWeights(float* dw, const float* sums, float* turned, const ConvShape& 
 // ---- data gradient: at each pixel, the kernel rows that its entries add to the padded image
 
 struct DataTile {
-  float* dx;  // at the tile's first float
+  float* dx;       // at the tile's first float
   const float* w;  // [outChannel][runStride], at the tile's first float
   std::size_t runStride;
   const std::uint32_t* channel;
@@ -171,8 +175,8 @@ void byPixel(const PixelLists& to, const DeltaLists& from, std::size_t image, co
 
 }  // namespace
 
-void convWeightGrad(float* dw, const float* x, const DeltaLists& lists, const ConvShape& s, float alpha, float beta,
-                    bool rows, std::byte* memory) {
+void convWeightGrad(float* dw, const float* x, const DeltaLists& lists, const ConvShape& s, float alpha,
+                    float beta, bool rows, std::byte* memory) {
   const ConvLayout layout(s);
   const std::size_t depth = layout.taps * s.inChannels;
   const std::size_t sumsOfChannel = s.kernelHeight * layout.runStride;
@@ -181,9 +185,7 @@ void convWeightGrad(float* dw, const float* x, const DeltaLists& lists, const Co
   float* turned = sums + roundUp(s.outChannels * sumsOfChannel, 16);
   auto* corners = reinterpret_cast<std::uint32_t*>(turned + roundUp(depth, 16));
   std::uint32_t* cornerOf = corners + s.outPixels();
-  for (std::size_t oy = 0, pixel = 0; oy < s.outHeight; ++oy)
-    for (std::size_t ox = 0; ox < s.outWidth; ++ox)
-      cornerOf[pixel++] = static_cast<std::uint32_t>(oy * s.stride * layout.row + ox * s.stride * s.inChannels);
+  findCorners(cornerOf, s, layout);
   clear(image, layout.image);
   clear(sums, s.outChannels * sumsOfChannel);
   const TilePlan plan(s.kernelHeight, (layout.run + kLanes - 1) / kLanes);
@@ -198,8 +200,13 @@ void convWeightGrad(float* dw, const float* x, const DeltaLists& lists, const Co
       float* acc = sums + co * sumsOfChannel;
       for (std::size_t ky = 0; ky < s.kernelHeight; ky += plan.rows)
         for (std::size_t v = 0; v < runVecs; v += plan.vecs) {
-          const WeightTile t{image + ky * layout.row + v * kLanes, layout.row, corners, lists.value + range[0], count,
-                             acc + ky * layout.runStride + v * kLanes, layout.runStride};
+          const WeightTile t{image + ky * layout.row + v * kLanes,
+                             layout.row,
+                             corners,
+                             lists.value + range[0],
+                             count,
+                             acc + ky * layout.runStride + v * kLanes,
+                             layout.runStride};
           weightKernelFor(smaller(plan.rows, s.kernelHeight - ky), smaller(plan.vecs, runVecs - v))(t);
         }
       if (!rows) continue;
@@ -218,15 +225,20 @@ void convDataGrad(float* dx, const DeltaLists& lists, const float* w, const Conv
   const std::size_t pixels = s.outPixels();
   auto* image = reinterpret_cast<float*>(memory);
   float* weights = image + layout.image;
-  auto* start = reinterpret_cast<std::uint32_t*>(weights + roundUp(s.outChannels * s.kernelHeight * layout.runStride, 16));
-  const PixelLists entries{start, start + pixels + 1, reinterpret_cast<float*>(start + pixels + 1 + pixels * s.outChannels)};
+  auto* start = reinterpret_cast<std::uint32_t*>(
+      weights + roundUp(s.outChannels * s.kernelHeight * layout.runStride, 16));
+  std::uint32_t* cornerOf = start + pixels + 1;
+  std::uint32_t* channels = cornerOf + pixels;
+  const PixelLists entries{start, channels, reinterpret_cast<float*>(channels + pixels * s.outChannels)};
+  findCorners(cornerOf, s, layout);
 
   // [ky][outChannel][kx * channel]
   clear(weights, s.outChannels * s.kernelHeight * layout.runStride);
   for (std::size_t co = 0; co < s.outChannels; ++co)
     transposeRows(
         [&](std::size_t tap) {
-          return weights + (tap / s.kernelWidth * s.outChannels + co) * layout.runStride + tap % s.kernelWidth * s.inChannels;
+          return weights + (tap / s.kernelWidth * s.outChannels + co) * layout.runStride +
+                 tap % s.kernelWidth * s.inChannels;
         },
         w + co * depth, layout.taps, s.inChannels, layout.taps);
 
@@ -236,18 +248,18 @@ void convDataGrad(float* dx, const DeltaLists& lists, const float* w, const Conv
   for (std::size_t n = 0; n < s.batch; ++n) {
     byPixel(entries, lists, n, s);
     clear(image, layout.image);
-    // Pixels from the last to the first: an image element meets its taps (ky, kx) in ascending order.
-    for (std::size_t pixel = pixels; pixel-- > 0;) {
-      const std::size_t first = start[pixel];
-      const std::size_t count = start[pixel + 1] - first;
-      if (count == 0) continue;
-      const std::size_t oy = pixel / s.outWidth;
-      float* corner = image + oy * s.stride * layout.row + (pixel - oy * s.outWidth) * s.stride * s.inChannels;
-      for (std::size_t ky = 0; ky < s.kernelHeight; ++ky)
+    // Kernel row by kernel row, so that the weights of one stay in the nearest cache; in it pixels from the
+    // last to the first: an image element meets its taps (ky, kx) in ascending order.
+    for (std::size_t ky = 0; ky < s.kernelHeight; ++ky)
+      for (std::size_t pixel = pixels; pixel-- > 0;) {
+        const std::size_t first = start[pixel];
+        const std::size_t count = start[pixel + 1] - first;
+        if (count == 0) continue;
+        float* corner = image + cornerOf[pixel] + ky * layout.row;
         for (std::size_t v = 0; v < runVecs; v += vecs) {
           const std::size_t now = smaller(vecs, runVecs - v);
           const std::size_t floats = layout.run - v * kLanes;
-          const DataTile t{corner + ky * layout.row + v * kLanes,
+          const DataTile t{corner + v * kLanes,
                            weights + ky * s.outChannels * layout.runStride + v * kLanes,
                            layout.runStride,
                            entries.channel + first,
@@ -256,10 +268,11 @@ void convDataGrad(float* dx, const DeltaLists& lists, const float* w, const Conv
                            smaller(kLanes, floats - (now - 1) * kLanes)};
           dataVecs(now, t);
         }
-    }
+      }
     for (std::size_t y = 0; y < s.height; ++y)
       transposeBlock(dx + n * s.inChannels * s.height * s.width + y * s.width, s.height * s.width,
-                     image + (y + s.padding) * layout.row + s.padding * s.inChannels, s.inChannels, s.width, s.inChannels);
+                     image + (y + s.padding) * layout.row + s.padding * s.inChannels, s.inChannels, s.width,
+                     s.inChannels);
   }
 }
 

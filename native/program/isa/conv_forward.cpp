@@ -1,10 +1,12 @@
-// Forward convolution: a tile of pixels side by side times 32 (or 16) output channels, one chain over (ky, kx, channel) each.
+// Forward convolution: a tile of pixels side by side times 32 (or 16) output channels, one chain over (ky,
+// kx, channel) each.
 #include "conv.hpp"
 
 namespace heddle::HEDDLE_ISA {
 namespace {
 
-// Output channels of a tile, and its pixels: accumulators, weights of one step and a splat fill the registers.
+// Output channels of a tile, and its pixels: accumulators, weights of one step and a splat fill the
+// registers.
 constexpr std::size_t kTileVecs = kLanes == 16 ? 2 : kLanes == 8 ? 2 : kRegisters == 32 ? 4 : 2;
 constexpr std::size_t kTileChannels = kTileVecs * kLanes;
 constexpr std::size_t kTilePixels = kLanes == 16 ? 14 : kLanes == 8 ? 6 : kRegisters == 32 ? 6 : 4;
@@ -25,9 +27,8 @@ template <std::size_t Pixels>
 [[gnu::noinline]] void convTile(const Tile& t, float* out) {
   Vec acc[Pixels][kTileVecs];
   HEDDLE_UNROLL
-  for (std::size_t p = 0; p < Pixels; ++p)
-    HEDDLE_UNROLL
-    for (std::size_t v = 0; v < kTileVecs; ++v) acc[p][v] = Vec{};
+  for (std::size_t p = 0; p < Pixels; ++p) HEDDLE_UNROLL
+  for (std::size_t v = 0; v < kTileVecs; ++v) acc[p][v] = Vec{};
   const float* w = t.w;
   for (std::size_t ky = 0; ky < t.kernelHeight; ++ky) {
     const float* x = t.x + ky * t.rowStride;
@@ -44,9 +45,8 @@ template <std::size_t Pixels>
     }
   }
   HEDDLE_UNROLL
-  for (std::size_t p = 0; p < Pixels; ++p)
-    HEDDLE_UNROLL
-    for (std::size_t v = 0; v < kTileVecs; ++v) store(out + p * kTileChannels + v * kLanes, acc[p][v]);
+  for (std::size_t p = 0; p < Pixels; ++p) HEDDLE_UNROLL
+  for (std::size_t v = 0; v < kTileVecs; ++v) store(out + p * kTileChannels + v * kLanes, acc[p][v]);
   for (std::size_t i = 0; i < Pixels * kTileChannels; i += kLanes) {
     Vec value = load(out + i);
     if (t.bias != nullptr) value = value + load(t.bias + i % kTileChannels);
@@ -71,7 +71,9 @@ void packWeights(float* to, const float* w, const ConvShape& s, const ConvLayout
     const std::size_t channels = smaller(kTileChannels, s.outChannels - co);
     float* tile = to + co * depth;
     if (channels < kTileChannels) clear(tile, depth * kTileChannels);
-    const auto row = [&](std::size_t j) { return tile + (j % layout.taps * s.inChannels + j / layout.taps) * kTileChannels; };
+    const auto row = [&](std::size_t j) {
+      return tile + (j % layout.taps * s.inChannels + j / layout.taps) * kTileChannels;
+    };
     transposeRows(row, w + co * depth, depth, channels, depth);
   }
 }
@@ -82,9 +84,11 @@ std::size_t convScratch(const ConvShape& s) {
   const ConvLayout layout(s);
   const std::size_t forward = layout.channels * layout.taps * s.inChannels;
   const std::size_t backward = s.outChannels * s.kernelHeight * layout.runStride + layout.taps * s.inChannels;
-  // Position lists of the data gradient: where each pixel's entries start, then channel and value of every entry.
-  const std::size_t lists = s.outPixels() * (2 * s.outChannels + 1) + kListSlack;
-  return 4 * (layout.image + (forward > backward ? forward : backward) + lists + layout.channels + 4096 + 256);
+  // Position lists of the data gradient: where each pixel's entries start and its window lies, then channel
+  // and value of every entry.
+  const std::size_t lists = s.outPixels() * (2 * s.outChannels + 2) + 1 + kListSlack;
+  return 4 *
+         (layout.image + (forward > backward ? forward : backward) + lists + layout.channels + 4096 + 256);
 }
 
 void convForward(float* y, const float* x, const float* w, const float* bias, const ConvShape& s, bool relu,
@@ -117,8 +121,8 @@ void convForward(float* y, const float* x, const float* w, const float* bias, co
                        bias == nullptr ? nullptr : biases + co,
                        relu};
           convPixels(pixels, t, out);
-          transposeBlock(planes + co * s.outPixels() + oy * s.outWidth + ox, s.outPixels(), out, kTileChannels, pixels,
-                         smaller(kTileChannels, s.outChannels - co));
+          transposeBlock(planes + co * s.outPixels() + oy * s.outWidth + ox, s.outPixels(), out,
+                         kTileChannels, pixels, smaller(kTileChannels, s.outChannels - co));
           ox += pixels;
         }
   }

@@ -1,4 +1,5 @@
-// Gradients as lists of what is not 0. Behind a 2 x 2 max pool and a rectifier about one element in seven is left.
+// Gradients as lists of what is not 0. Behind a 2 x 2 max pool and a rectifier about one element in seven is
+// left.
 #include "conv.hpp"
 
 namespace heddle::HEDDLE_ISA {
@@ -26,26 +27,30 @@ struct Writer {
 
 #if defined(__AVX512F__)
 inline __m512i countUp() { return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
-inline __mmask16 firstLanes(std::size_t n) { return static_cast<__mmask16>(n >= 16 ? 0xffffu : (1u << n) - 1); }
+inline __mmask16 firstLanes(std::size_t n) {
+  return static_cast<__mmask16>(n >= 16 ? 0xffffu : (1u << n) - 1);
+}
 #endif
 
 #if defined(__AVX512F__)
 /// One row of at most 16 windows: what is alive is found once, then written image row by image row.
-void addPooledBlock(Writer& out, const PooledDelta& p, std::size_t first, std::size_t count, std::size_t plane,
-                    std::size_t rowStart, std::size_t width) {
+void addPooledBlock(Writer& out, const PooledDelta& p, std::size_t first, std::size_t count,
+                    std::size_t plane, std::size_t rowStart, std::size_t width) {
   const __mmask16 lanes = firstLanes(count);
   const __m512 dy = _mm512_maskz_loadu_ps(lanes, p.dy + first);
   const __m512i place = _mm512_maskz_loadu_epi32(lanes, p.places + first);
   const __m512i at = _mm512_sub_epi32(place, _mm512_set1_epi32(static_cast<int>(plane + rowStart)));
   __mmask16 alive = _mm512_mask_cmp_ps_mask(lanes, dy, _mm512_setzero_ps(), _CMP_NEQ_UQ);
-  alive = _mm512_mask_cmp_epu32_mask(alive, at, _mm512_set1_epi32(static_cast<int>(p.window * width)), _MM_CMPINT_LT);
+  alive = _mm512_mask_cmp_epu32_mask(alive, at, _mm512_set1_epi32(static_cast<int>(p.window * width)),
+                                     _MM_CMPINT_LT);
   if (p.y != nullptr) {
     const __m512 y = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), alive, place, p.y, 4);
     alive = _mm512_mask_cmp_ps_mask(alive, y, _mm512_setzero_ps(), _CMP_GT_OQ);
   }
   const __m512i position = _mm512_add_epi32(at, _mm512_set1_epi32(static_cast<int>(rowStart)));
   for (std::size_t row = 1; row <= p.window; ++row) {
-    const __mmask16 here = _mm512_mask_cmp_epu32_mask(alive, at, _mm512_set1_epi32(static_cast<int>(row * width)), _MM_CMPINT_LT);
+    const __mmask16 here = _mm512_mask_cmp_epu32_mask(
+        alive, at, _mm512_set1_epi32(static_cast<int>(row * width)), _MM_CMPINT_LT);
     out.add(here, position, dy);
     alive = static_cast<__mmask16>(alive & ~here);
   }
@@ -53,8 +58,8 @@ void addPooledBlock(Writer& out, const PooledDelta& p, std::size_t first, std::s
 #endif
 
 /// One row of windows, the elements of image row `y` only.
-void addPooledRow(Writer& out, const PooledDelta& p, std::size_t first, std::size_t plane, std::size_t rowStart,
-                  std::size_t rowEnd) {
+void addPooledRow(Writer& out, const PooledDelta& p, std::size_t first, std::size_t plane,
+                  std::size_t rowStart, std::size_t rowEnd) {
 #if defined(__AVX512F__)
   // Rows of more than 16 windows: one block of windows after another would leave the order of the image row.
   const __m512i base = _mm512_set1_epi32(static_cast<int>(plane));
@@ -64,7 +69,8 @@ void addPooledRow(Writer& out, const PooledDelta& p, std::size_t first, std::siz
     const __m512i place = _mm512_maskz_loadu_epi32(lanes, p.places + first + ox);
     const __m512i at = _mm512_sub_epi32(place, base);
     __mmask16 keep = _mm512_mask_cmp_ps_mask(lanes, dy, _mm512_setzero_ps(), _CMP_NEQ_UQ);
-    keep = _mm512_mask_cmp_epu32_mask(keep, at, _mm512_set1_epi32(static_cast<int>(rowStart)), _MM_CMPINT_NLT);
+    keep =
+        _mm512_mask_cmp_epu32_mask(keep, at, _mm512_set1_epi32(static_cast<int>(rowStart)), _MM_CMPINT_NLT);
     keep = _mm512_mask_cmp_epu32_mask(keep, at, _mm512_set1_epi32(static_cast<int>(rowEnd)), _MM_CMPINT_LT);
     if (p.y != nullptr) {
       const __m512 y = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), keep, place, p.y, 4);

@@ -1,4 +1,5 @@
-// Dense layers over weights in panels of 16 outputs. Every output element is one chain from zero in the order of gemmF32.
+// Dense layers over weights in panels of 16 outputs. Every output element is one chain from zero in the order
+// of gemmF32.
 #include "dense.hpp"
 
 #include "blocks.hpp"
@@ -7,7 +8,8 @@ namespace heddle::HEDDLE_ISA {
 namespace {
 
 constexpr std::size_t kPanelVecs = kPanel / kLanes;
-// Panels side by side in a tile, and the rows of a tile, so that accumulators, one row of weights and a splat fill the registers.
+// Panels side by side in a tile, and the rows of a tile, so that accumulators, one row of weights and a splat
+// fill the registers.
 constexpr std::size_t kTilePanels = kLanes == 16 ? 2 : 1;
 constexpr std::size_t kTileVecs = kPanelVecs * kTilePanels;
 constexpr std::size_t kTileRows = kLanes == 16 ? 14 : kRegisters == 32 ? 6 : kLanes == 8 ? 6 : 2;
@@ -38,7 +40,8 @@ struct Scratch {
   }
   static std::size_t bytes(const DenseShape& s) {
     const std::size_t rows = roundUp(s.rows, 16);
-    return 4 * (3 * roundUp(s.inputs, 16) * rows + roundUp(s.outputs, 16) * rows + 2 * roundUp(s.inputs + 1, 16) + 3 * 16);
+    return 4 * (3 * roundUp(s.inputs, 16) * rows + roundUp(s.outputs, 16) * rows +
+                2 * roundUp(s.inputs + 1, 16) + 3 * 16);
   }
 };
 
@@ -47,7 +50,8 @@ HEDDLE_INLINE unsigned liveLanes(Vec v) {
 #if defined(__AVX512F__)
   return _mm512_cmp_ps_mask(reinterpret_cast<__m512>(v), _mm512_setzero_ps(), _CMP_NEQ_UQ);
 #elif defined(__AVX2__)
-  return static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps(reinterpret_cast<__m256>(v), _mm256_setzero_ps(), _CMP_NEQ_UQ)));
+  return static_cast<unsigned>(
+      _mm256_movemask_ps(_mm256_cmp_ps(reinterpret_cast<__m256>(v), _mm256_setzero_ps(), _CMP_NEQ_UQ)));
 #elif defined(__SSE2__)
   return static_cast<unsigned>(_mm_movemask_ps(_mm_cmpneq_ps(reinterpret_cast<__m128>(v), _mm_setzero_ps())));
 #else
@@ -57,7 +61,8 @@ HEDDLE_INLINE unsigned liveLanes(Vec v) {
 #endif
 }
 
-/// packed[input][row], `stride` floats from input to input (a multiple of the vector), zeros behind the last row.
+/// packed[input][row], `stride` floats from input to input (a multiple of the vector), zeros behind the last
+/// row.
 void packColumns(float* packed, std::size_t stride, const float* x, std::size_t rows, std::size_t inputs) {
   for (std::size_t r = 0; r < stride; r += kLanes)
     for (std::size_t k = 0; k < inputs; k += kLanes) {
@@ -111,7 +116,8 @@ Columns keepColumns(const Scratch& scratch, std::size_t stride, std::size_t inpu
 }
 
 /// Lists what is not 0 in each kept column: where its row's delta begins, and its value.
-void listColumns(const Scratch& scratch, const Columns& columns, std::size_t stride, std::size_t deltaStride) {
+void listColumns(const Scratch& scratch, const Columns& columns, std::size_t stride,
+                 std::size_t deltaStride) {
   std::size_t count = 0;
   for (std::size_t j = 0; j < columns.count; ++j) {
     scratch.start[j] = static_cast<std::uint32_t>(count);
@@ -120,8 +126,9 @@ void listColumns(const Scratch& scratch, const Columns& columns, std::size_t str
       unsigned live = liveLanes(load(column));
 #if defined(__AVX512F__)
       const auto keep = static_cast<__mmask16>(live);
-      const __m512i row = _mm512_add_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-                                           _mm512_set1_epi32(static_cast<int>(r)));
+      const __m512i row =
+          _mm512_add_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+                           _mm512_set1_epi32(static_cast<int>(r)));
       const __m512i at = _mm512_mullo_epi32(row, _mm512_set1_epi32(static_cast<int>(deltaStride)));
       _mm512_storeu_ps(scratch.product + count, _mm512_maskz_compress_ps(keep, _mm512_loadu_ps(column)));
       _mm512_storeu_si512(scratch.rows + count, _mm512_maskz_compress_epi32(keep, at));
@@ -163,9 +170,8 @@ template <std::size_t Rows, std::size_t Vecs>
 [[gnu::noinline]] void forwardTile(const ForwardTile& t) {
   Vec acc[Rows][Vecs];
   HEDDLE_UNROLL
-  for (std::size_t r = 0; r < Rows; ++r)
-    HEDDLE_UNROLL
-    for (std::size_t v = 0; v < Vecs; ++v) acc[r][v] = Vec{};
+  for (std::size_t r = 0; r < Rows; ++r) HEDDLE_UNROLL
+  for (std::size_t v = 0; v < Vecs; ++v) acc[r][v] = Vec{};
   const float* packed = t.packed;
   for (std::size_t j = 0; j < t.live; ++j, packed += roundUp(Rows, kLanes)) {
     const float* w = t.panel + t.columns[j] * kPanel;
@@ -182,9 +188,8 @@ template <std::size_t Rows, std::size_t Vecs>
   // Through memory, so that the accumulators above stay in registers.
   float tile[Rows * Vecs * kLanes];
   HEDDLE_UNROLL
-  for (std::size_t r = 0; r < Rows; ++r)
-    HEDDLE_UNROLL
-    for (std::size_t v = 0; v < Vecs; ++v) store(tile + (r * Vecs + v) * kLanes, acc[r][v]);
+  for (std::size_t r = 0; r < Rows; ++r) HEDDLE_UNROLL
+  for (std::size_t v = 0; v < Vecs; ++v) store(tile + (r * Vecs + v) * kLanes, acc[r][v]);
   for (std::size_t r = 0; r < Rows; ++r)
     for (std::size_t v = 0; v < Vecs; ++v) {
       if (t.width <= v * kLanes) break;
@@ -269,9 +274,8 @@ void columnTile(const ColumnTile& t) {
   const bool plain = alpha == 1 && beta == 1;
   Vec acc[Rows][Vecs];
   HEDDLE_UNROLL
-  for (std::size_t r = 0; r < Rows; ++r)
-    HEDDLE_UNROLL
-    for (std::size_t v = 0; v < Vecs; ++v) acc[r][v] = Vec{};
+  for (std::size_t r = 0; r < Rows; ++r) HEDDLE_UNROLL
+  for (std::size_t v = 0; v < Vecs; ++v) acc[r][v] = Vec{};
   const float* delta = t.delta;
   for (std::size_t b = 0; b < t.rows; ++b, delta += t.deltaStride) {
     Vec d[Vecs];
@@ -382,7 +386,8 @@ void packPanels(float* panels, const float* weights, std::size_t outputs, std::s
 
 void unpackPanels(float* weights, const float* panels, std::size_t outputs, std::size_t inputs) {
   for (std::size_t n = 0; n < outputs; n += kPanel)
-    transposeBlock(weights + n * inputs, inputs, panels + n * inputs, kPanel, inputs, smaller(kPanel, outputs - n));
+    transposeBlock(weights + n * inputs, inputs, panels + n * inputs, kPanel, inputs,
+                   smaller(kPanel, outputs - n));
 }
 
 std::size_t denseScratch(const DenseShape& shape) { return Scratch::bytes(shape); }
@@ -392,8 +397,8 @@ std::size_t denseInputs(const DenseShape& s) {
   return 64 + 4 * (roundUp(s.inputs, 16) + roundUp(s.inputs, 16) * roundUp(s.rows, kLanes));
 }
 
-void denseForward(float* y, const float* x, const float* panels, const float* bias, const DenseShape& s, float alpha,
-                  bool relu, std::byte* kept, std::byte* memory) {
+void denseForward(float* y, const float* x, const float* panels, const float* bias, const DenseShape& s,
+                  float alpha, bool relu, std::byte* kept, std::byte* memory) {
   Scratch scratch(memory, s);
   Columns* counts = nullptr;
   if (kept != nullptr) {
@@ -416,8 +421,17 @@ void denseForward(float* y, const float* x, const float* panels, const float* bi
       float padded[kTilePanels * kPanel];
       if (bias != nullptr)
         for (std::size_t j = 0; j < kTilePanels * kPanel; ++j) padded[j] = j < width ? bias[n + j] : 0;
-      const ForwardTile t{scratch.packed, scratch.columns, columns.count, panels + n * s.inputs, panelStride,
-                          y + row * s.outputs + n, s.outputs, bias == nullptr ? nullptr : padded, width, alpha, relu};
+      const ForwardTile t{scratch.packed,
+                          scratch.columns,
+                          columns.count,
+                          panels + n * s.inputs,
+                          panelStride,
+                          y + row * s.outputs + n,
+                          s.outputs,
+                          bias == nullptr ? nullptr : padded,
+                          width,
+                          alpha,
+                          relu};
       if (width > kPanel * (kTilePanels - 1))
         forwardRows<kTileVecs>(rows, t);
       else
@@ -427,12 +441,13 @@ void denseForward(float* y, const float* x, const float* panels, const float* bi
   }
 }
 
-void denseUpdate(float* panels, const float* delta, const float* x, const DenseShape& s, float alpha, float beta,
-                 bool skipDead, const std::byte* kept, std::byte* memory) {
+void denseUpdate(float* panels, const float* delta, const float* x, const DenseShape& s, float alpha,
+                 float beta, bool skipDead, const std::byte* kept, std::byte* memory) {
   Scratch scratch(memory, s);
   const std::size_t outputs = roundUp(s.outputs, kPanel);
   for (std::size_t b = 0; b < s.rows; ++b)
-    for (std::size_t j = 0; j < outputs; ++j) scratch.delta[b * outputs + j] = j < s.outputs ? delta[b * s.outputs + j] : 0;
+    for (std::size_t j = 0; j < outputs; ++j)
+      scratch.delta[b * outputs + j] = j < s.outputs ? delta[b * s.outputs + j] : 0;
   const std::size_t stride = roundUp(s.rows, kLanes);
   Columns columns{0, 0};
   if (kept != nullptr && skipDead) {
@@ -445,13 +460,24 @@ void denseUpdate(float* panels, const float* delta, const float* x, const DenseS
     columns = keepColumns(scratch, stride, s.inputs, skipDead);
   }
   const std::size_t panelStride = kPanel * s.inputs;
-  // Lists read a delta for every product, tiles read one for a whole column of products.
-  if (kShareOfLists * static_cast<double>(columns.live) > static_cast<double>(columns.count * s.rows)) {
+  // Lists read a delta for every product, tiles read one for a whole column of products; a list is not worth
+  // its branch where there are few outputs.
+  const bool wide = outputs / kLanes >= kUpdateVecs / 2;
+  if (!wide ||
+      kShareOfLists * static_cast<double>(columns.live) > static_cast<double>(columns.count * s.rows)) {
     for (std::size_t n = 0; n < s.outputs; n += kTilePanels * kPanel) {
       const bool whole = s.outputs - n > kPanel * (kTilePanels - 1);
       for (std::size_t k = 0; k < columns.count; k += kTileRows) {
-        const ColumnTile t{scratch.packed + k * stride, stride,  scratch.columns + k, s.rows, scratch.delta + n,
-                           outputs, panels + n * s.inputs, panelStride, alpha, beta};
+        const ColumnTile t{scratch.packed + k * stride,
+                           stride,
+                           scratch.columns + k,
+                           s.rows,
+                           scratch.delta + n,
+                           outputs,
+                           panels + n * s.inputs,
+                           panelStride,
+                           alpha,
+                           beta};
         const std::size_t rows = smaller(kTileRows, columns.count - k);
         if (whole)
           columnRows<kTileVecs>(rows, t);
@@ -466,23 +492,36 @@ void denseUpdate(float* panels, const float* delta, const float* x, const DenseS
   const std::size_t tiles = (vecs + kUpdateVecs - 1) / kUpdateVecs;
   for (std::size_t tile = 0, v = 0; tile < tiles; ++tile) {
     const std::size_t now = roundUp((vecs - v + (tiles - tile) - 1) / (tiles - tile), kPanelVecs);
-    const UpdateTile t{scratch.columns, scratch.start,           scratch.rows,
-                       scratch.product, columns.count,           scratch.delta + v * kLanes,
-                       panels + v * kLanes * s.inputs, panelStride, alpha, beta};
+    const UpdateTile t{scratch.columns,
+                       scratch.start,
+                       scratch.rows,
+                       scratch.product,
+                       columns.count,
+                       scratch.delta + v * kLanes,
+                       panels + v * kLanes * s.inputs,
+                       panelStride,
+                       alpha,
+                       beta};
     updateVecs(now, t);
     v += now;
   }
 }
 
-void denseDataGrad(float* dx, const float* delta, const float* panels, const DenseShape& s, float alpha, std::byte* memory) {
+void denseDataGrad(float* dx, const float* delta, const float* panels, const DenseShape& s, float alpha,
+                   std::byte* memory) {
   const Scratch scratch(memory, s);
   const std::size_t stride = roundUp(s.rows, kLanes);
   if (stride != s.rows) clear(scratch.delta, s.outputs * stride);
   transposeBlock(scratch.delta, stride, delta, s.outputs, s.rows, s.outputs);
   for (std::size_t k = 0; k < s.inputs; k += kDataRows)
     for (std::size_t b = 0; b < stride; b += kLanes) {
-      const DataTile t{scratch.delta + b, stride, panels + k * kPanel, kPanel * s.inputs, s.outputs,
-                       scratch.product + k * stride + b, alpha};
+      const DataTile t{scratch.delta + b,
+                       stride,
+                       panels + k * kPanel,
+                       kPanel * s.inputs,
+                       s.outputs,
+                       scratch.product + k * stride + b,
+                       alpha};
       dataRows(smaller(kDataRows, s.inputs - k), t);
     }
   transposeBlock(dx, s.inputs, scratch.product, stride, s.inputs, s.rows);

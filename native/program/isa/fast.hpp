@@ -1,4 +1,5 @@
-// Kernels of the fast paths: layouts and zero lists that exist only inside a job. The bits are those of gemmF32 and conv2d*F32.
+// Kernels of the fast paths: layouts and zero lists that exist only inside a job. The bits are those of
+// gemmF32 and conv2d*F32.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -38,8 +39,9 @@ struct ConvShape {
   std::size_t outPixels() const { return outHeight * outWidth; }
 };
 
-/// A gradient [batch, outChannels, outHeight, outWidth] as lists of its elements that are not 0: for each (image, channel) in
-/// order, those at `start[image * outChannels + channel]` to the next start, by position in the image.
+/// A gradient [batch, outChannels, outHeight, outWidth] as lists of its elements that are not 0: for each
+/// (image, channel) in order, those at `start[image * outChannels + channel]` to the next start, by position
+/// in the image.
 struct DeltaLists {
   std::uint32_t* start;
   std::uint32_t* position;
@@ -49,8 +51,8 @@ struct DeltaLists {
 /// Entries that writers may touch behind the last one.
 constexpr std::size_t kListSlack = 32;
 
-/// Which elements of a pooled gradient are listed, and where: that of pooled output i stands at `places[i]` of the
-/// convolution's output, and counts only where `y` there is above 0 (y null: always).
+/// Which elements of a pooled gradient are listed, and where: that of pooled output i stands at `places[i]`
+/// of the convolution's output, and counts only where `y` there is above 0 (y null: always).
 struct PooledDelta {
   const float* dy;
   const std::uint32_t* places;
@@ -67,34 +69,36 @@ struct FastKernels {
 
   /// Bytes of scratch that the three products below need.
   std::size_t (*denseScratch)(const DenseShape& shape);
-  /// Bytes in which a forward product can leave its inputs by column for the update on the same inputs; 0: it cannot.
+  /// Bytes in which a forward product can leave its inputs by column for the update on the same inputs; 0: it
+  /// cannot.
   std::size_t (*denseInputs)(const DenseShape& shape);
-  /// y[rows, outputs] = act(alpha * x w^T + bias); activation 0 or 1 (relu). Inputs that are 0 in a whole tile of rows are skipped.
-  /// `kept`: receives the inputs by column, or null.
-  void (*denseForward)(float* y, const float* x, const float* panels, const float* bias, const DenseShape& shape, float alpha,
-                       bool relu, std::byte* kept, std::byte* scratch);
+  /// y[rows, outputs] = act(alpha * x w^T + bias); activation 0 or 1 (relu). Inputs that are 0 in a whole
+  /// tile of rows are skipped. `kept`: receives the inputs by column, or null.
+  void (*denseForward)(float* y, const float* x, const float* panels, const float* bias,
+                       const DenseShape& shape, float alpha, bool relu, std::byte* kept, std::byte* scratch);
   /// dx[rows, inputs] = alpha * delta w.
-  void (*denseDataGrad)(float* dx, const float* delta, const float* panels, const DenseShape& shape, float alpha,
-                        std::byte* scratch);
-  /// w = alpha * delta^T x + beta * w. `skipDead`: leave the weights of inputs that are 0 in all rows alone. `kept`: what
-  /// denseForward left for these inputs, or null.
-  void (*denseUpdate)(float* panels, const float* delta, const float* x, const DenseShape& shape, float alpha, float beta,
-                      bool skipDead, const std::byte* kept, std::byte* scratch);
+  void (*denseDataGrad)(float* dx, const float* delta, const float* panels, const DenseShape& shape,
+                        float alpha, std::byte* scratch);
+  /// w = alpha * delta^T x + beta * w. `skipDead`: leave the weights of inputs that are 0 in all rows alone.
+  /// `kept`: what denseForward left for these inputs, or null.
+  void (*denseUpdate)(float* panels, const float* delta, const float* x, const DenseShape& shape, float alpha,
+                      float beta, bool skipDead, const std::byte* kept, std::byte* scratch);
 
   /// Bytes of scratch that each of the convolutions below needs.
   std::size_t (*convScratch)(const ConvShape& shape);
   /// As conv2dF32, with activation 0 or 1 (relu).
-  void (*convForward)(float* y, const float* x, const float* w, const float* bias, const ConvShape& shape, bool relu,
-                      std::byte* scratch);
+  void (*convForward)(float* y, const float* x, const float* w, const float* bias, const ConvShape& shape,
+                      bool relu, std::byte* scratch);
   /// As maxPoolF32 with windows of 2 x 2 side by side.
-  void (*maxPool2)(float* y, std::uint32_t* argmax, const float* x, std::size_t planes, std::size_t height, std::size_t width,
-                   std::size_t outHeight, std::size_t outWidth);
+  void (*maxPool2)(float* y, std::uint32_t* argmax, const float* x, std::size_t planes, std::size_t height,
+                   std::size_t width, std::size_t outHeight, std::size_t outWidth);
   void (*listDelta)(const DeltaLists& lists, const float* dy, const ConvShape& shape);
   void (*listPooledDelta)(const DeltaLists& lists, const PooledDelta& pooled, const ConvShape& shape);
-  void (*convDataGrad)(float* dx, const DeltaLists& lists, const float* w, const ConvShape& shape, std::byte* scratch);
+  void (*convDataGrad)(float* dx, const DeltaLists& lists, const float* w, const ConvShape& shape,
+                       std::byte* scratch);
   /// As conv2dWeightGradF32, or with `rows` as conv2dWeightGradRowsF32 (alpha is 1 then).
-  void (*convWeightGrad)(float* dw, const float* x, const DeltaLists& lists, const ConvShape& shape, float alpha, float beta,
-                         bool rows, std::byte* scratch);
+  void (*convWeightGrad)(float* dw, const float* x, const DeltaLists& lists, const ConvShape& shape,
+                         float alpha, float beta, bool rows, std::byte* scratch);
   /// As sumChannelsF32 of what the lists stand for.
   void (*sumLists)(float* db, const DeltaLists& lists, const ConvShape& shape, float alpha, float beta);
   /// As sumSpatialRowsF32.

@@ -36,8 +36,8 @@ struct Pair {
 
 }  // namespace
 
-void maxPool2(float* y, std::uint32_t* argmax, const float* x, std::size_t planes, std::size_t height, std::size_t width,
-              std::size_t outHeight, std::size_t outWidth) {
+void maxPool2(float* y, std::uint32_t* argmax, const float* x, std::size_t planes, std::size_t height,
+              std::size_t width, std::size_t outHeight, std::size_t outWidth) {
   const Int step = laneNumbers(AllLanes{}) * 2;
   for (std::size_t plane = 0; plane < planes; ++plane)
     for (std::size_t oy = 0; oy < outHeight; ++oy, y += outWidth, argmax += outWidth)
