@@ -13,6 +13,7 @@ const host: Host = {
     if (!twin) throw new NoFilesError(config.data.task ?? 'the data');
     return twin;
   },
+  moduleUrl: (module) => new URL(module, globalThis.location?.href).href,
   environment: (): RunEnvironment => ({
     heddle: version,
     runtime: globalThis.navigator?.userAgent ?? 'unknown',

@@ -1,4 +1,5 @@
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { loadCifar10 } from '../data/cifar.node.js';
 import { loadIdxFiles } from '../data/idx-files.node.js';
 import { loadMnist } from '../data/mnist.node.js';
@@ -11,6 +12,8 @@ export function createNodeHost(environment: () => RunEnvironment, configFile?: s
   const configFolder = configFile === undefined ? undefined : dirname(configFile);
   return {
     environment,
+    // A scheme has two letters or more: `C:` is a drive.
+    moduleUrl: (module) => (/^[a-z][a-z+.-]+:/i.test(module) ? module : pathToFileURL(resolve(module)).href),
     async loadTask(config) {
       const twin = syntheticTwin(config);
       if (twin) return twin;

@@ -11,6 +11,8 @@ export interface Host {
   /** Loads what `config.data` names, in the shapes of the files. */
   loadTask(config: SimulateConfig): Promise<TaskData>;
   environment(): RunEnvironment;
+  /** URL under which a thread can import a user's module, given by path or by URL. */
+  moduleUrl(module: string): string;
 }
 
 /** This place has no files. */

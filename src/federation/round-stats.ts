@@ -139,7 +139,7 @@ export class RoundStats {
     }
     if (norms.length > 0) {
       metrics[METRIC.updateNormMean] = norms.reduce((sum, norm) => sum + norm, 0) / norms.length;
-      metrics[METRIC.updateNormMax] = Math.max(...norms);
+      metrics[METRIC.updateNormMax] = norms.reduce((max, norm) => Math.max(max, norm));
       if (this.setup.pipeline.maxNorm !== undefined)
         metrics[METRIC.clipFraction] = this.#clipped / norms.length;
     }

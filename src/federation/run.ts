@@ -87,11 +87,16 @@ export class Run {
     return {
       config,
       model,
-      partition: partitionToJson(partition),
       classes: report.classes,
-      labelCounts: Array.from({ length: partition.numClients }, (_, k) =>
-        Array.from(report.labelCounts.subarray(k * report.classes, (k + 1) * report.classes)),
-      ),
+      // Lists as long as the data set: made for those who ask.
+      get partition() {
+        return partitionToJson(partition);
+      },
+      get labelCounts() {
+        return Array.from({ length: partition.numClients }, (_, k) =>
+          Array.from(report.labelCounts.subarray(k * report.classes, (k + 1) * report.classes)),
+        );
+      },
     };
   }
 

@@ -80,39 +80,46 @@ export async function setUp({ config, objects }: ResolvedConfig, host: Host): Pr
   const warnings: SetupWarning[] = [];
   const runner = await createRunner(backend, addon, kernels, wanted, warnings);
   const { workers } = runner;
-  const local = createLocalTrainer(model, runner, localTrainingOptions(config, strategy));
-  const moduleTrainer =
-    !objects.trainer && config.client.trainer
-      ? createModuleTrainer(moduleUrl(config.client.trainer), workers)
-      : undefined;
-  const params = sharedF32(model.spec.size);
-  params.set(model.init(config.run.seed));
-  const testIndex = sharedU32(data.test?.size ?? 0);
-  testIndex.forEach((_, i) => {
-    testIndex[i] = i;
-  });
-  return {
-    config,
-    data,
-    partition: parts,
-    model,
-    strategy,
-    pipeline,
-    sampling,
-    cohortSize,
-    backend,
-    kernels,
-    workers,
-    warnings,
-    trainer: (objects.trainer as Trainer | undefined) ?? moduleTrainer ?? local,
-    local,
-    params,
-    testIndex,
-    async dispose() {
-      await Promise.all([runner.dispose(), moduleTrainer?.dispose()]);
-      kernels.dispose();
-    },
-  };
+  try {
+    const local = createLocalTrainer(model, runner, localTrainingOptions(config, strategy));
+    const moduleTrainer =
+      !objects.trainer && config.client.trainer
+        ? createModuleTrainer(host.moduleUrl(config.client.trainer), workers)
+        : undefined;
+    const params = sharedF32(model.spec.size);
+    params.set(model.init(config.run.seed));
+    return {
+      config,
+      data,
+      partition: parts,
+      model,
+      strategy,
+      pipeline,
+      sampling,
+      cohortSize,
+      backend,
+      kernels,
+      workers,
+      warnings,
+      trainer: (objects.trainer as Trainer | undefined) ?? moduleTrainer ?? local,
+      local,
+      params,
+      testIndex: ascending(data.test?.size ?? 0),
+      async dispose() {
+        await Promise.all([runner.dispose(), moduleTrainer?.dispose()]);
+        kernels.dispose();
+      },
+    };
+  } catch (error) {
+    await runner.dispose();
+    throw error;
+  }
+}
+
+function ascending(length: number): Uint32Array {
+  const index = sharedU32(length);
+  for (let i = 0; i < length; i++) index[i] = i;
+  return index;
 }
 
 function backendOptions({ backend }: SimulateConfig) {
@@ -205,11 +212,4 @@ async function threaded(
     });
     return createInlineRunner(kernels);
   }
-}
-
-/** A file path as a URL that a thread can import; URLs stay. */
-function moduleUrl(module: string): string {
-  if (/^[a-z]+:\/\//i.test(module)) return module;
-  const path = module.startsWith('/') ? module : `/${module.replaceAll('\\', '/')}`;
-  return new URL(`file://${encodeURI(path)}`).href;
 }

@@ -1,5 +1,5 @@
 /** What goes wrong, by whose fault, and what is left: through the library, as a caller meets it. */
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { trimmedMean, weightedMean } from '../../src/combine/reducers.js';
 import { dataset } from '../../src/data/dataset.js';
@@ -363,6 +363,16 @@ describe('a trainer module on worker threads', () => {
     );
     for (const workers of [1, 3])
       expect((await simulate(withModule('constant', workers))).fingerprint).toBe(inline.fingerprint);
+  });
+
+  it('may be named by a path from the working folder, or by URL', async () => {
+    const prints = await Promise.all(
+      ['test/federation/trainers/constant.mjs', pathToFileURL(module('constant')).href].map(async (path) => {
+        const given = withModule('constant');
+        return (await simulate({ ...given, client: { ...given.client, trainer: path } })).fingerprint;
+      }),
+    );
+    expect(prints[0]).toBe(prints[1]);
   });
 
   it('that ends its thread loses that client alone', async () => {
