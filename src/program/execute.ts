@@ -14,6 +14,8 @@ import type { JobProgram, Operand, Space, Tape, TapeOp } from './tape.js';
 export interface ExecutableJob {
   readonly program: JobProgram;
   readonly bindings: Readonly<Record<string, AnyArray>>;
+  /** Written spaces that are wanted; default: all. The others need no array. */
+  readonly results?: readonly string[];
   readonly index: Uint32Array;
   readonly epochs: number;
   readonly steps?: number;
@@ -104,7 +106,7 @@ function runSteps(job: ExecutableJob, prepared: PreparedJob, shouldStop: () => b
   const { batchSize, tailSize } = program;
   const { before, full, tail, after } = prepared.tapes;
   const order = Uint32Array.from(index.keys());
-  const batch = prepared.batch();
+  let batch = prepared.batch();
   let done = 0;
   const step = (ops: readonly (() => void)[], start: number, size: number): void => {
     for (let i = 0; i < size; i++) batch[i] = index[order[start + i]];
@@ -114,7 +116,11 @@ function runSteps(job: ExecutableJob, prepared: PreparedJob, shouldStop: () => b
   };
   runOps(before);
   for (let epoch = 0; epoch < epochs && done < steps && !shouldStop(); epoch++) {
-    if (shuffle) prepared.kernels.permutationU32(order, shuffle.key0, shuffle.key1, epoch, 0);
+    if (shuffle) {
+      prepared.kernels.permutationU32(order, shuffle.key0, shuffle.key1, epoch, 0);
+      // An array of the caller may have grown the back end's memory, which leaves older views empty.
+      batch = prepared.batch();
+    }
     let start = 0;
     for (; start + batchSize <= index.length && done < steps && !shouldStop(); start += batchSize)
       step(full, start, batchSize);
@@ -162,29 +168,42 @@ function convert(value: number, type: string): number {
 
 const written: ReadonlySet<string> = new Set(['slot', 'gradient', 'state', 'totals']);
 
+/** Whether a job reads or writes the caller's array of a space, rather than memory of the executor alone. */
+export function isBound({ name, role }: Space, results: readonly string[] | undefined): boolean {
+  if (role === 'arena' || role === 'index') return false;
+  return !written.has(role) || results === undefined || results.includes(name);
+}
+
+/** Whether a job writes to the caller's array of a space. */
+export function isResult(space: Space, results: readonly string[] | undefined): boolean {
+  return written.has(space.role) && isBound(space, results);
+}
+
 /** A program bound to memory: its spaces, and its ops as calls without arguments. */
 class PreparedJob {
   readonly scalars: Float64Array;
   readonly tapes: Readonly<Record<'before' | 'full' | 'tail' | 'after', readonly (() => void)[]>>;
   readonly #spaces: readonly Space[];
+  readonly #bound: readonly boolean[];
   /** What the kernels use: memory of the back end, or the bound array itself. */
   readonly #memory: (KernelBuffer<AnyArray> | AnyArray)[] = [];
   readonly #owned: KernelBuffer<AnyArray>[] = [];
 
   constructor(
     readonly kernels: Kernels,
-    { program, bindings }: ExecutableJob,
+    { program, bindings, results }: ExecutableJob,
     resident: ResidentData,
   ) {
     this.#spaces = program.spaces;
+    this.#bound = program.spaces.map((space) => isBound(space, results));
     this.scalars = new Float64Array(program.scalars.length);
-    for (const space of this.#spaces) {
-      const bound = bindings[space.name];
+    for (const [i, space] of this.#spaces.entries()) {
+      const bound = this.#bound[i] ? bindings[space.name] : undefined;
       const known = bound && resident.get(bound);
       if (known) this.#memory.push(known);
-      else if (bound && !isScratch(space) && kernels.backend !== 'wasm') this.#memory.push(bound);
+      else if (bound && kernels.backend !== 'wasm') this.#memory.push(bound);
       else {
-        const length = isScratch(space) ? space.length : bound.length;
+        const length = bound?.length ?? space.length;
         const buffer = kernels.alloc(length, space.dtype) as KernelBuffer<AnyArray>;
         this.#owned.push(buffer);
         this.#memory.push(buffer);
@@ -201,9 +220,10 @@ class PreparedJob {
   }
 
   /** Whether a further job of the program can run in this memory. */
-  fits({ bindings }: ExecutableJob, resident: ResidentData): boolean {
+  fits({ bindings, results }: ExecutableJob, resident: ResidentData): boolean {
     return this.#spaces.every((space, i) => {
-      if (isScratch(space)) return true;
+      if (isBound(space, results) !== this.#bound[i]) return false;
+      if (!this.#bound[i]) return true;
       const bound = bindings[space.name];
       const memory = this.#memory[i];
       const known = resident.get(bound);
@@ -215,12 +235,12 @@ class PreparedJob {
   start({ bindings, scalars }: ExecutableJob): void {
     this.scalars.set(scalars);
     for (const [i, space] of this.#spaces.entries())
-      if (!isScratch(space) && this.#isCopy(i)) this.#array(i).set(bindings[space.name] as never);
+      if (this.#bound[i] && this.#isCopy(i)) this.#array(i).set(bindings[space.name] as never);
   }
 
   finish({ bindings }: ExecutableJob): void {
     for (const [i, { name, role }] of this.#spaces.entries())
-      if (written.has(role) && this.#isCopy(i)) bindings[name].set(this.#array(i) as never);
+      if (this.#bound[i] && written.has(role) && this.#isCopy(i)) bindings[name].set(this.#array(i) as never);
   }
 
   /** Where the example numbers of a step go. */
@@ -257,8 +277,6 @@ class PreparedJob {
   }
 }
 
-const isScratch = ({ role }: Space): boolean => role === 'arena' || role === 'index';
-
 const emptyArrays = {
   f32: new Float32Array(0),
   f64: new Float64Array(0),
@@ -269,9 +287,10 @@ const emptyArrays = {
   u32: new Uint32Array(0),
 } as const;
 
-function checkJob({ program, bindings, scalars }: ExecutableJob): void {
-  for (const { name, role, dtype, length } of program.spaces) {
-    if (role === 'arena' || role === 'index') continue;
+function checkJob({ program, bindings, results, scalars }: ExecutableJob): void {
+  for (const space of program.spaces) {
+    if (!isBound(space, results)) continue;
+    const { name, dtype, length } = space;
     const bound = bindings[name];
     if (bound === undefined)
       throw new JobBindingError(

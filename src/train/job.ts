@@ -20,6 +20,11 @@ export type SpaceArray =
 export interface JobRequest {
   readonly program: JobProgram;
   readonly bindings: Readonly<Record<string, SpaceArray>>;
+  /**
+   * The written spaces that the caller reads afterwards; default: all. What the others hold before and after the job is
+   * undefined, so that a runner with memory of its own need not copy them.
+   */
+  readonly results?: readonly string[];
   /** Example numbers of this job (into `examples`), before shuffling. */
   readonly index: Uint32Array;
   /** Passes over the examples; with `steps`, the pass in which the steps end is cut short. */

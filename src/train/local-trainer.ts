@@ -63,6 +63,17 @@ class VectorPool {
   }
 }
 
+/** Most jobs of one evaluation. Their number must not depend on the threads, or the rounding of the loss sum would. */
+const kEvaluationJobs = 16;
+
+/** Whole batches of an evaluation, cut into jobs that can run side by side. */
+function evaluationParts(index: Uint32Array, batchSize: number): Uint32Array[] {
+  const step = batchSize * Math.ceil(index.length / batchSize / kEvaluationJobs);
+  const parts: Uint32Array[] = [];
+  for (let start = 0; start < index.length; start += step) parts.push(index.subarray(start, start + step));
+  return parts;
+}
+
 /** @throws {InvalidArgumentError} unless exactly one of `epochs` and `steps` is given. */
 export function createLocalTrainer(
   model: Model,
@@ -80,6 +91,22 @@ export function createLocalTrainer(
   const batches = (n: number, wanted: number | 'full'): { batchSize: number; tailSize: number } => {
     const size = wanted === 'full' ? n : Math.min(wanted, n);
     return { batchSize: size, tailSize: n % size };
+  };
+
+  const evaluatePart = async (
+    params: Float32Array,
+    data: Dataset,
+    index: Uint32Array,
+    size: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Float64Array> => {
+    const examples = programExamples(data);
+    const program = evaluationProgram(model, { ...batches(index.length, size), examples: examples.format });
+    const totals = new Float64Array(3);
+    const scalars = startScalars(program, { exampleCount: data.size });
+    const bindings = { ...examples.bindings, params, totals };
+    await runner.run({ program, bindings, index, epochs: 1, scalars }, signal);
+    return totals;
   };
 
   return {
@@ -115,6 +142,7 @@ export function createLocalTrainer(
               delta,
               totals,
             },
+            results: ['delta', 'totals'],
             index: job.index,
             epochs: epochs ?? Math.ceil((steps ?? 0) / stepsPerEpoch),
             steps,
@@ -144,20 +172,22 @@ export function createLocalTrainer(
       const gradient = vectors.take(params.length);
       try {
         const bindings = { ...examples.bindings, params, fisher, gradient };
-        await runner.run({ program, bindings, index, epochs: 1, scalars }, signal);
+        await runner.run({ program, bindings, results: ['fisher'], index, epochs: 1, scalars }, signal);
       } finally {
         vectors.give(gradient);
       }
       return fisher;
     },
     async evaluate(params, data, index, size, signal) {
-      const examples = programExamples(data);
-      const program = evaluationProgram(model, { ...batches(index.length, size), examples: examples.format });
-      const totals = new Float64Array(3);
-      const scalars = startScalars(program, { exampleCount: data.size });
-      const bindings = { ...examples.bindings, params, totals };
-      await runner.run({ program, bindings, index, epochs: 1, scalars }, signal);
-      return { lossSum: totals[0], correct: totals[1], examples: totals[2] };
+      const parts = evaluationParts(index, size);
+      const sums = await Promise.all(parts.map((part) => evaluatePart(params, data, part, size, signal)));
+      const total = { lossSum: 0, correct: 0, examples: 0 };
+      for (const [lossSum, correct, examples] of sums) {
+        total.lossSum += lossSum;
+        total.correct += correct;
+        total.examples += examples;
+      }
+      return total;
     },
   };
 }

@@ -1,10 +1,12 @@
 /** Entry of a worker thread: loads one back end or one trainer, then answers jobs until it is terminated. */
 import { connectToParent } from '#platform';
+import { isShared } from '../data/shared-memory.js';
 import { createReference } from '../kernels/reference.js';
 import { createWasm } from '../kernels/wasm.js';
-import { JobExecutor } from '../program/execute.js';
+import { isResult, JobExecutor } from '../program/execute.js';
 import type { JobProgram } from '../program/tape.js';
 import { ParamSpec } from '../tensor/param-spec.js';
+import { compactJob } from './compact.js';
 import type { SpaceArray } from './job.js';
 import type { Trainer } from './trainer.js';
 import type { WorkerReply, WorkerResult, WorkerTask } from './worker-protocol.js';
@@ -55,11 +57,14 @@ function runOne(task: Extract<WorkerTask, { type: 'job' }>): Record<string, Spac
   if (task.definition) programs.set(task.program, task.definition);
   const program = programs.get(task.program);
   if (!executor || !program) throw new Error('this thread has no back end or not this program');
-  executor.run({ ...task.job, program });
-  const written = new Set(['slot', 'gradient', 'state', 'totals']);
-  const results: Record<string, SpaceArray> = {};
-  for (const { name, role } of program.spaces) if (written.has(role)) results[name] = task.job.bindings[name];
-  return results;
+  const job = { ...task.job, program };
+  const shared = program.spaces.some(({ name, role }) => role === 'examples' && isShared(job.bindings[name]));
+  executor.run(shared ? compactJob(job) : job);
+  return Object.fromEntries(
+    program.spaces
+      .filter((space) => isResult(space, job.results) && !isShared(job.bindings[space.name]))
+      .map(({ name }) => [name, job.bindings[name]]),
+  );
 }
 
 function buffersOf(result: WorkerResult): ArrayBuffer[] {

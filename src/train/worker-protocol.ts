@@ -10,6 +10,7 @@ export type WorkerTask =
   | { readonly type: 'trainer'; readonly module: string }
   | {
       readonly type: 'job';
+      /** Bindings are those that the job reads or that are wanted of it. */
       readonly job: Omit<JobRequest, 'program'>;
       /** Number of the program; the thread keeps what it was sent under it. */
       readonly program: number;
@@ -18,7 +19,7 @@ export type WorkerTask =
     }
   | { readonly type: 'train'; readonly job: TrainJob };
 
-/** Result of `job`: the spaces that the job wrote, by name. Result of `train`: a TrainResult. */
+/** Result of `job`: the wanted spaces that lie in no shared memory, by name. Result of `train`: a TrainResult. */
 export type WorkerResult = Record<string, SpaceArray> | TrainResult | null;
 
 export type WorkerReply =
