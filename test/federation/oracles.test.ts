@@ -47,6 +47,23 @@ function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return Array.from(a).reduce((far, value, i) => Math.max(far, Math.abs(value - b[i])), 0);
 }
 
+/** Batches of a client in a round, by the documented address of the shuffle: purpose batch, step epoch, site 0. */
+function batchesOf(
+  examples: readonly number[],
+  batchSize: number,
+  { round, client, epochs }: { round: number; client: number; epochs: number },
+): number[][] {
+  const batches: number[][] = [];
+  const { key0, key1 } = randomKey(0, { purpose: 'batch', round, entity: client });
+  for (let epoch = 0; epoch < epochs; epoch++) {
+    const order = new Uint32Array(examples.length);
+    permutationU32(order, key0, key1, epoch, 0);
+    for (let i = 0; i < order.length; i += batchSize)
+      batches.push(Array.from(order.subarray(i, i + batchSize), (at) => examples[at]));
+  }
+  return batches;
+}
+
 const split = (lists: number[][]) => ({ name: 'lists', partition: () => lists });
 const linear = (data: Dataset, lists: number[][], rest: SimulateOptions = {}): SimulateOptions =>
   options({
@@ -82,18 +99,30 @@ describe('FedAvg', () => {
         run: { numServerRounds: 3 },
       }),
     );
-    const batches: number[][] = [];
-    for (let round = 0; round < 3; round++)
-      for (let epoch = 0; epoch < 2; epoch++) {
-        const order = new Uint32Array(22);
-        const { key0, key1 } = randomKey(0, { purpose: 'batch', round, entity: 0 });
-        permutationU32(order, key0, key1, epoch, 0);
-        for (let i = 0; i < 22; i += 4) batches.push(Array.from(order.subarray(i, i + 4)));
-      }
+    const batches = [0, 1, 2].flatMap((round) => batchesOf(range(0, 22), 4, { round, client: 0, epochs: 2 }));
     expect(batches).toHaveLength(3 * 2 * 6);
     expect(distance(result.params, plainSgd(start(data), batches, { data, lr: 0.3 }))).toBeLessThan(
       kRounding,
     );
+  });
+
+  it('over two clients is the mean of two plain SGDs, each in an order of its own every round', async () => {
+    const data = blobs({ size: 33 });
+    const lists = [range(0, 14), range(14, 33)];
+    const result = await simulate(
+      linear(data, lists, {
+        client: { localEpochs: 2, batchSize: 5, lr: 0.3 },
+        run: { numServerRounds: 3 },
+      }),
+    );
+    let w: ArrayLike<number> = start(data);
+    for (let round = 0; round < 3; round++) {
+      const [one, other] = lists.map((list, client) =>
+        plainSgd(w, batchesOf(list, 5, { round, client, epochs: 2 }), { data, lr: 0.3 }),
+      );
+      w = one.map((value, i) => (value + other[i]) / 2);
+    }
+    expect(distance(result.params, w)).toBeLessThan(kRounding);
   });
 
   it('over identical clients with the same batch order is the single client, to the bit', async () => {
@@ -116,20 +145,35 @@ describe('FedAvg', () => {
     expect(three.fingerprint).toBe(alone.fingerprint);
   });
 
-  it('weighs by examples: sizes 1 and 3 with steps [1, 2] and [3, 6] give [2.5, 5]', async () => {
+  const weighed = (strategy: object, reduce: 'weighted-mean' | 'fixed-denominator'): Promise<number[]> => {
     const data = dataset({ x: new Float32Array(4), shape: [1], y: [0, 0, 0, 0], classes: 1 });
-    const result = await runWith(
+    return runWith(
       linear(data, [[0], [1, 2, 3]], {
         client: { trainer: trainer(({ client }) => Float32Array.from(client === 0 ? [1, 2] : [3, 6])) },
-        strategy: { cohortSize: 2, weightedBy: 'num-examples' },
+        strategy: { cohortSize: 2, weightedBy: 'num-examples', ...strategy },
+        update: { reduce },
         run: { numServerRounds: 1 },
       }),
       ({ params }) => {
         params.fill(0);
         return {};
       },
-    );
-    expect(Array.from(result.params)).toEqual([2.5, 5]);
+    ).then(({ params }) => Array.from(params));
+  };
+
+  it('weighs by examples: sizes 1 and 3 with steps [1, 2] and [3, 6] give [2.5, 5]', async () => {
+    expect(await weighed({}, 'weighted-mean')).toEqual([2.5, 5]);
+    // Expected weight: two clients of two examples on average.
+    expect(await weighed({}, 'fixed-denominator')).toEqual([2.5, 5]);
+  });
+
+  it('weighs by examples up to a cap, over clients times the cap where the denominator is fixed', async () => {
+    expect(await weighed({ weightCap: 2 }, 'weighted-mean')).toEqual([
+      Math.fround((1 + 2 * 3) / 3),
+      Math.fround((2 + 2 * 6) / 3),
+    ]);
+    expect(await weighed({ weightCap: 2 }, 'fixed-denominator')).toEqual([7 / 4, 14 / 4]);
+    expect(await weighed({ weightCap: 8 }, 'fixed-denominator')).toEqual([10 / 16, 20 / 16]);
   });
 });
 
