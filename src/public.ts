@@ -15,7 +15,13 @@ export { syntheticTask } from './data/synthetic.js';
 export { HeddleError, InvalidArgumentError, ShapeMismatchError } from './errors.js';
 export { ConfigError } from './federation/config/errors.js';
 export type { SimulateOptions } from './federation/config/objects.js';
-export { DivergedError, RunAbortedError, TooFewReportsError, UserCodeError } from './federation/errors.js';
+export {
+  DivergedError,
+  RunAbortedError,
+  TooFewReportsError,
+  UserCodeError,
+  UserResultError,
+} from './federation/errors.js';
 export { METRIC, type RunEvent, type RunSummary } from './federation/events.js';
 export type { RunInfo, SimulationResult } from './federation/run.js';
 export { fingerprintOf } from './federation/run.js';
