@@ -1,5 +1,4 @@
 /** A run in progress: rounds, events, and the summary at the end. */
-import { platform } from '#platform';
 import { partitionToJson } from '../data/partition/index.js';
 import { HeddleError } from '../errors.js';
 import { sha256Hex } from '../platform/hash.js';
@@ -9,7 +8,6 @@ import { learningRate } from '../train/schedule.js';
 import { version } from '../version.js';
 import { createClientStateStore } from './client-state.js';
 import type { ResolvedConfig } from './config/resolve.js';
-import { privacyVerdict } from './config/rules.js';
 import type { SimulateConfig } from './config/schema.js';
 import { DivergedError, RunAbortedError, UserResultError } from './errors.js';
 import type { EventStream } from './event-stream.js';
@@ -23,9 +21,11 @@ import {
 } from './events.js';
 import type { Host } from './host.js';
 import { createMetricsTracker, type MetricsTracker } from './metrics-tracker.js';
+import { privacySummary } from './privacy-summary.js';
 import { runRound } from './round.js';
 import { createRoundState, type RoundState } from './round-state.js';
 import { RoundStats } from './round-stats.js';
+import { RunTotals } from './run-totals.js';
 import { selectCohort } from './sampling.js';
 import type { RunSetup } from './setup.js';
 import { callUserCode } from './user-code.js';
@@ -57,15 +57,8 @@ export class Run {
   readonly #state: RoundState;
   readonly #tracker: MetricsTracker;
   readonly #target?: RunTarget;
-  #rounds = 0;
-  #upTotal = 0;
-  #downTotal = 0;
-  #denseTotal = 0;
-  #overhead = 0;
-  #roundSeconds = 0;
-  #warmRounds = { seconds: 0, clients: 0 };
+  readonly #totals: RunTotals;
   #setupSeconds = 0;
-  #resident: { at: number; bytes: number | undefined } = { at: Number.NEGATIVE_INFINITY, bytes: undefined };
 
   constructor(
     readonly setup: RunSetup,
@@ -77,6 +70,7 @@ export class Run {
   ) {
     const { targetMetric, targetValue } = setup.config.run;
     this.#target = targetValue === undefined ? undefined : { metric: targetMetric, value: targetValue };
+    this.#totals = new RunTotals(begun.clock);
     this.#tracker = createMetricsTracker({ target: this.#target, started: begun.started });
     this.#state = createRoundState(setup, createClientStateStore());
   }
@@ -121,7 +115,7 @@ export class Run {
     const fingerprint = await this.#end(status);
     const result = this.#result(status, fingerprint);
     if (status !== 'interrupted') return result;
-    const aborted = new RunAbortedError(this.#rounds, undefined, signal?.reason);
+    const aborted = new RunAbortedError(this.#totals.rounds, undefined, signal?.reason);
     aborted.partial = result;
     throw aborted;
   }
@@ -205,40 +199,10 @@ export class Run {
   }
 
   #finishRound(stats: RoundStats, metrics: Record<string, number>, round: number, seconds: number): void {
-    this.#rounds = round + 1;
-    this.#upTotal += stats.upBytes;
-    this.#downTotal += stats.downBytes;
-    this.#denseTotal += stats.denseBytes;
-    this.#roundSeconds += seconds;
     const detail = stats.detail(seconds);
-    const overhead =
-      (detail.phases?.find(({ name }) => name === 'overhead')?.seconds ?? 0) + stats.phase('select');
-    this.#overhead += overhead;
-    if (round > 0) {
-      this.#warmRounds.seconds += seconds;
-      this.#warmRounds.clients += stats.reported;
-    }
-    metrics[METRIC.upBytesTotal] = this.#upTotal;
-    metrics[METRIC.downBytesTotal] = this.#downTotal;
-    metrics[METRIC.roundSeconds] = seconds;
-    metrics[METRIC.averageRoundSeconds] = this.#roundSeconds / this.#rounds;
-    metrics[METRIC.totalMinutes] = (performance.now() - this.begun.clock) / 60_000;
-    metrics[METRIC.trainSeconds] = stats.phase('train');
-    metrics[METRIC.aggregateSeconds] = stats.phase('aggregate');
-    metrics[METRIC.evalSeconds] = stats.phase('evaluate');
-    metrics[METRIC.overheadFraction] = overhead / seconds;
-    metrics[METRIC.clientsPerSecond] = stats.reported / seconds;
-    metrics[METRIC.examplesPerSecond] = stats.examples / seconds;
-    const residentBytes = this.#residentBytes();
-    if (residentBytes !== undefined) metrics[METRIC.rssMb] = residentBytes / 2 ** 20;
+    const outside = detail.phases?.find(({ name }) => name === 'overhead')?.seconds ?? 0;
+    this.#totals.add(stats, metrics, seconds, outside + stats.phase('select'));
     this.#push({ ...this.#base(round + 1), event: 'round', metrics, detail });
-  }
-
-  /** Asking the system costs as much as a small round, so it is asked 20 times a second at most. */
-  #residentBytes(): number | undefined {
-    const now = performance.now();
-    if (now - this.#resident.at > 50) this.#resident = { at: now, bytes: platform.residentBytes() };
-    return this.#resident.bytes;
   }
 
   #base(round: number) {
@@ -290,7 +254,7 @@ export class Run {
 
   async #end(status: RunStatus): Promise<string> {
     const fingerprint = await fingerprintOf(this.setup.params);
-    this.#push({ ...this.#base(this.#rounds), event: 'end', status, fingerprint });
+    this.#push({ ...this.#base(this.#totals.rounds), event: 'end', status, fingerprint });
     return fingerprint;
   }
 
@@ -305,13 +269,12 @@ export class Run {
 
   #result(status: RunStatus, fingerprint: string): SimulationResult {
     const { config, partition, model, backend, workers, params } = this.setup;
-    const totalSeconds = (performance.now() - this.begun.clock) / 1000;
     const metrics = this.#tracker.metrics();
     const summary: RunSummary = {
       schema: EVENT_SCHEMA,
       status,
       name: config.run.name,
-      rounds: this.#rounds,
+      rounds: this.#totals.rounds,
       plannedRounds: config.run.numServerRounds,
       seed: String(config.run.seed),
       parameters: model.spec.size,
@@ -324,46 +287,13 @@ export class Run {
       workers,
       metrics,
       target: this.#tracker.target(),
-      time: {
-        started: this.begun.started,
-        totalSeconds,
-        setupSeconds: this.#setupSeconds,
-        overheadFraction: this.#roundSeconds > 0 ? this.#overhead / this.#roundSeconds : 0,
-        clientsPerSecond:
-          this.#warmRounds.seconds > 0 ? this.#warmRounds.clients / this.#warmRounds.seconds : 0,
-      },
-      comm: {
-        upBytes: this.#upTotal,
-        downBytes: this.#downTotal,
-        denseBytes: this.#denseTotal,
-        ratio: this.#denseTotal > 0 ? (this.#upTotal + this.#downTotal) / this.#denseTotal : 0,
-      },
-      privacy: this.#privacy(),
+      time: this.#totals.time(this.begun.started, this.#setupSeconds),
+      comm: this.#totals.comm(),
+      privacy: privacySummary(this.setup, this.resolved),
       environment: this.host.environment(),
       paths: { folder: '' },
     };
     return { summary, metrics, fingerprint, params: Float32Array.from(params), spec: model.spec };
-  }
-
-  #privacy(): RunSummary['privacy'] {
-    const { config, pipeline, cohortSize } = this.setup;
-    const { guarantee } = privacyVerdict(config, this.resolved.objects);
-    const noise = pipeline.centralNoise;
-    const local = config.update.pipeline.find((stage) => 'gaussianNoise' in stage);
-    const seeded = local && 'gaussianNoise' in local && local.gaussianNoise.source === 'simulation';
-    const cohort = noise?.noiseCohortSize ?? cohortSize;
-    const noiseText = noise
-      ? `noise as for a cohort of ${cohort}${seeded ? ', seeded: no guarantee for this run' : ''}`
-      : local
-        ? `noise on every client's update${seeded ? ', seeded: no guarantee for this run' : ''}`
-        : '';
-    return {
-      epsilon: guarantee.epsilon ?? Number.POSITIVE_INFINITY,
-      delta: noiseText === '' ? undefined : config.privacy.delta,
-      guarantee: 'none',
-      reasons: guarantee.reasons,
-      noise: noiseText,
-    };
   }
 }
 

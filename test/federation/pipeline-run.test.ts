@@ -2,8 +2,12 @@
 import { describe, expect, it } from 'vitest';
 import { dataset } from '../../src/data/dataset.js';
 import type { SimulateOptions } from '../../src/federation/config/objects.js';
+import { clip } from '../../src/update/clip.js';
+import { fisherDropout } from '../../src/update/fisher-dropout.js';
+import { gaussianNoise } from '../../src/update/gaussian-noise.js';
+import { quantize } from '../../src/update/quantize.js';
 import type { Stage } from '../../src/update/stage.js';
-import { allow, options, runWith, simulate, task, trainer, watch } from './fixtures.js';
+import { allow, fullPipeline, options, runWith, simulate, task, trainer, watch } from './fixtures.js';
 
 const zeros = trainer(({ params }) => new Float32Array(params.length));
 const norm = (values: ArrayLike<number>): number =>
@@ -143,6 +147,33 @@ describe('central noise', () => {
     for (const value of seen) expect(value).toBeCloseTo(2, 5);
     expect(rounds[0].metrics['server/update-norm']).toBeGreaterThan(0.5 * Math.sqrt(83) * 0.5);
   });
+});
+
+it('stages made in code are the stages of a configuration: same bytes, same words about privacy', async () => {
+  const named = await simulate(options({ update: fullPipeline, privacy: allow }));
+  const made = await simulate(
+    options({
+      update: {
+        reduce: 'fixed-denominator',
+        pipeline: [
+          fisherDropout({ rates: [0, 0.25, 0.5], refreshEvery: 2 }),
+          clip({ maxNorm: 0.5 }),
+          quantize({ format: 'int8', block: 16 }),
+          gaussianNoise({ where: 'server', noiseMultiplier: 0.5, maxNorm: 0.5, source: 'simulation' }),
+        ],
+      },
+      privacy: allow,
+    }),
+  );
+  expect(made.fingerprint).toBe(named.fingerprint);
+  expect(named.summary.privacy).toMatchObject({
+    epsilon: Number.POSITIVE_INFINITY,
+    guarantee: 'none',
+    noise: 'noise as for a cohort of 6, seeded: no guarantee for this run',
+    reasons: expect.arrayContaining(['noise from the simulation generator']),
+  });
+  expect(made.summary.privacy.noise).toBe(named.summary.privacy.noise);
+  expect(made.summary.privacy.reasons).toEqual(expect.arrayContaining([...named.summary.privacy.reasons]));
 });
 
 describe('the denominator', () => {
