@@ -16,7 +16,7 @@ import {
   setShape,
   stride,
 } from './conv_shape';
-import { hasFewDeltas, scatterImages, sparseVectors } from './conv_sparse';
+import { correlateLists, isListed, listVectors } from './conv_lists';
 import { finishRows, kPitch, kScratchBytes, scratch, storeTurned, tileRows } from './tile';
 
 // Longest piece of a chain that is packed at once, and pixels side by side in a tile.
@@ -94,8 +94,11 @@ function pixelTile(
   }
 }
 
-// With `sparse` not 0, images of few deltas have been done already.
-function correlate(out: usize, source: usize, w: usize, bias: usize, activation: u32, sparse: usize): void {
+// By lists where an image has many zeros, else as products of packed pixels.
+function correlate(out: usize, source: usize, w: usize, bias: usize, activation: u32): void {
+  const listed = listVectors();
+  const done = listed > 0 ? correlateLists(out, source, w, bias, activation, listed) : 0;
+  if (done == batch) return;
   const chain = kernelHeight * kernelWidth * chainChannels;
   const vectors = (laneChannels + 3) >> 2;
   const inImage = (chainChannels * inHeight * inWidth) << 2;
@@ -114,7 +117,7 @@ function correlate(out: usize, source: usize, w: usize, bias: usize, activation:
         v += strip;
       }
       for (let image: usize = 0; image < batch; image++) {
-        if (sparse && hasFewDeltas(source + image * inImage)) continue;
+        if (done > 0 && isListed(source + image * inImage)) continue;
         for (let y: usize = 0; y < outHeight; y++)
           for (let x: usize = 0; x < outWidth; ) {
             const left = outWidth - x;
@@ -161,7 +164,7 @@ export function conv2dF32(
     rows,
     columns,
   );
-  correlate(y, x, w, bias, activation, 0);
+  correlate(y, x, w, bias, activation);
 }
 
 export function conv2dDataGradF32(
@@ -194,8 +197,6 @@ export function conv2dDataGradF32(
     rows,
     columns,
   );
-  const vectors = sparseVectors();
-  const sparse = vectors > 0 ? scatterImages(dx, dy, w, vectors) : 0;
-  if (sparse < batch) correlate(dx, dy, w, 0, 0, vectors);
+  correlate(dx, dy, w, 0, 0);
 }
 export { conv2dWeightGradF32, conv2dWeightGradRowsF32 } from './conv_weights';

@@ -76,6 +76,8 @@ function flush(sums: usize, images: usize, rowBytes: usize, count: usize): void 
   for (let ky: usize = 0; ky < kernelHeight; ky++, images += rowBytes) {
     let window = images;
     let left = vectors;
+    // Two calls, because one that stands alone would be inlined, and in a loop of loops the sums would go to memory.
+    for (; left >= 16; left -= 8, sums += 128, window += 128) addWindows8(sums, window, count);
     for (; left >= 8; left -= 8, sums += 128, window += 128) addWindows8(sums, window, count);
     for (; left > 0; left -= 2, sums += 32, window += 32) addWindows2(sums, window, count);
   }

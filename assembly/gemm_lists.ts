@@ -5,8 +5,8 @@ import { activate, loadUpTo4, storeUpTo4 } from './elementary';
 import { kScratchBytes, scratch } from './tile';
 
 // Entries: byte offset of the panel's row, value. A row may need k of them and the store behind the last.
-const kListBytes: usize = 262144;
-const lists = memory.data(262144, 16);
+export const kListBytes: usize = 262144;
+export const lists = memory.data(262144, 16);
 const kMaxRows: usize = 1024;
 const ends = memory.data(4100, 16);
 // The chains of one row, for stores that do more than add.
@@ -22,14 +22,19 @@ const kFewRows: usize = 16;
 // What is looked at before lists are chosen.
 const kSample: usize = 8192;
 
+// How many of `count` elements are not zero, but for a last vector that is not whole.
+export function countNonZeros(a: usize, count: usize): usize {
+  const zero = f32x4.splat(0);
+  const end = a + ((count & ~3) << 2);
+  let live: usize = 0;
+  for (; a < end; a += 16) live += popcnt(i32x4.bitmask(f32x4.ne(v128.load(a), zero)));
+  return live;
+}
+
 // Whether so few of the first elements are non-zero that lists pay: below 85 of 100.
 export function hasZeros(a: usize, count: usize): bool {
   const sample = min(count, kSample) & ~3;
-  const zero = f32x4.splat(0);
-  let live: i32 = 0;
-  const end = a + (sample << 2);
-  for (; a < end; a += 16) live += popcnt(i32x4.bitmask(f32x4.ne(v128.load(a), zero)));
-  return <usize>live * 100 < sample * 85;
+  return countNonZeros(a, sample) * 100 < sample * 85;
 }
 
 // Lists row after row, as many as there is room for; returns how many.

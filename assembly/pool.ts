@@ -1,5 +1,50 @@
 // Pooling over [planes, height, width]; offsets in bytes, sizes in elements.
 
+// One output of any window.
+// @ts-ignore: decorator
+@inline
+function poolWindow(y: usize, argmax: usize, x: usize, corner: u32, width: u32, size: u32): void {
+  let best = corner;
+  let max = load<f32>(x + (<usize>corner << 2));
+  for (let ky: u32 = 0; ky < size; ky++)
+    for (let kx: u32 = 0; kx < size; kx++) {
+      const at = corner + ky * width + kx;
+      const v = load<f32>(x + (<usize>at << 2));
+      const wins = v > max;
+      max = select<f32>(v, max, wins);
+      best = select<u32>(at, best, wins);
+    }
+  store<f32>(y, max);
+  store<u32>(argmax, best);
+}
+
+// Four windows of 2 x 2 side by side, two columns apart.
+function poolPairs(y: usize, argmax: usize, x: usize, corner: u32, width: u32): void {
+  const top = x + (<usize>corner << 2);
+  const bottom = top + (<usize>width << 2);
+  const t0 = v128.load(top);
+  const t1 = v128.load(top, 16);
+  const b0 = v128.load(bottom);
+  const b1 = v128.load(bottom, 16);
+  let max = v128.shuffle<f32>(t0, t1, 0, 2, 4, 6);
+  let best = i32x4.add(i32x4.splat(corner), i32x4(0, 2, 4, 6));
+  let at = i32x4.add(best, i32x4.splat(1));
+  let v = v128.shuffle<f32>(t0, t1, 1, 3, 5, 7);
+  let wins = f32x4.gt(v, max);
+  max = v128.bitselect(v, max, wins);
+  let chosen = v128.bitselect(at, best, wins);
+  v = v128.shuffle<f32>(b0, b1, 0, 2, 4, 6);
+  wins = f32x4.gt(v, max);
+  max = v128.bitselect(v, max, wins);
+  best = i32x4.add(best, i32x4.splat(width));
+  chosen = v128.bitselect(best, chosen, wins);
+  v = v128.shuffle<f32>(b0, b1, 1, 3, 5, 7);
+  wins = f32x4.gt(v, max);
+  at = i32x4.add(at, i32x4.splat(width));
+  v128.store(y, v128.bitselect(v, max, wins));
+  v128.store(argmax, v128.bitselect(at, chosen, wins));
+}
+
 export function maxPoolF32(
   y: usize,
   argmax: usize,
@@ -16,21 +61,21 @@ export function maxPoolF32(
   const planes = batch * channels;
   for (let plane: u32 = 0; plane < planes; plane++)
     for (let oy: u32 = 0; oy < outHeight; oy++) {
-      let corner = (plane * height + oy * stride) * width;
-      for (let ox: u32 = 0; ox < outWidth; ox++, corner += stride, y += 4, argmax += 4) {
-        let best = corner;
-        let max = load<f32>(x + (<usize>corner << 2));
-        for (let ky: u32 = 0; ky < size; ky++)
-          for (let kx: u32 = 0; kx < size; kx++) {
-            const at = corner + ky * width + kx;
-            const v = load<f32>(x + (<usize>at << 2));
-            const wins = v > max;
-            max = select<f32>(v, max, wins);
-            best = select<u32>(at, best, wins);
-          }
-        store<f32>(y, max);
-        store<u32>(argmax, best);
-      }
+      const corner = (plane * height + oy * stride) * width;
+      if (size == 2 && stride == 2 && outWidth >= 4) {
+        // The last four windows may take up some of those before.
+        for (let ox: u32 = 0; ox < outWidth; ox += 4) {
+          const first = min(ox, outWidth - 4);
+          const at = <usize>first << 2;
+          poolPairs(y + at, argmax + at, x, corner + 2 * first, width);
+        }
+      } else
+        for (let ox: u32 = 0; ox < outWidth; ox++) {
+          const at = <usize>ox << 2;
+          poolWindow(y + at, argmax + at, x, corner + ox * stride, width, size);
+        }
+      y += <usize>outWidth << 2;
+      argmax += <usize>outWidth << 2;
     }
 }
 
