@@ -49,7 +49,7 @@ export interface Overhead {
 /** Resident memory of a process that runs mnist-lr on the synthetic twin, in MiB. */
 export interface Memory {
   rounds: number;
-  /** Mean over rounds 201 to 300 and over the last 100. */
+  /** Mean over the 100 rounds before the first 1000 are done, when V8's heap has found its size, and over the last 100. */
   earlyMb: number;
   lateMb: number;
   /** Final resident memory with 100 and with 10,000 clients. */
@@ -167,7 +167,8 @@ async function roundsOf(events: AsyncIterable<RunEvent>): Promise<RoundEvent[]> 
   return rounds;
 }
 
-const MEMORY_ROUNDS = 1000;
+const MEMORY_ROUNDS = 2000;
+const SETTLED_ROUNDS = 1000;
 
 /** Each run in a process of its own: what one leaves behind must not count for the next. */
 async function measureMemory(options: SimulationBenchOptions): Promise<Memory> {
@@ -176,8 +177,8 @@ async function measureMemory(options: SimulationBenchOptions): Promise<Memory> {
   options.onStep?.('resident memory with 10,000 clients');
   const many = await residentMb(10_000, 100, options);
   return {
-    rounds: MEMORY_ROUNDS,
-    earlyMb: mean(long.slice(200, 300)),
+    rounds: MEMORY_ROUNDS - SETTLED_ROUNDS,
+    earlyMb: mean(long.slice(SETTLED_ROUNDS - 100, SETTLED_ROUNDS)),
     lateMb: mean(long.slice(-100)),
     with100ClientsMb: long[99],
     with10000ClientsMb: many[99],

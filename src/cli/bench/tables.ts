@@ -186,7 +186,7 @@ export function simulationTable(result: SimulationBenchResult, machine: Machine,
     [
       `resident memory over ${formatNumber(memory.rounds)} rounds`,
       `${growth >= 0 ? '+' : '−'}${mb(Math.abs(growth))}`,
-      `${mb(memory.earlyMb)} in rounds 201 to 300, ${mb(memory.lateMb)} in the last 100`,
+      `${mb(memory.earlyMb)} up to round 1,000, ${mb(memory.lateMb)} up to round 2,000`,
     ],
     [
       'resident memory, 10,000 clients against 100',
