@@ -105,13 +105,9 @@ function buildNative() {
 
 /** The one line that tells a person what is missing. */
 function nativeFailure(text) {
-  if (/cmake.*(not found|ENOENT|not installed)|CMake executable is not found/i.test(text))
+  if (/CMake executable is not found|cmake.*(not found|ENOENT|not installed)/i.test(text))
     return 'CMake 3.21 or newer is missing';
-  if (
-    /No CMAKE_CXX_COMPILER|CMAKE_CXX_COMPILER could not be found|no acceptable C\+\+ compiler|compiler.*not found/i.test(
-      text,
-    )
-  )
+  if (/toolset is not available|CMAKE_CXX_COMPILER|compiler.*not found/i.test(text))
     return 'a C++20 compiler is missing';
   const error = text.split('\n').find((line) => /\berror\b/i.test(line));
   return error ? error.trim().slice(0, 160) : 'the build failed';
