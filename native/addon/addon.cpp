@@ -28,11 +28,13 @@ Napi::Value listLevels(const Napi::CallbackInfo& info) {
 Napi::Value kernelsOf(const Napi::CallbackInfo& info) {
   const std::string name = info[0].As<Napi::String>();
   const Level* level = findLevel(name.c_str());
-  if (level == nullptr || !level->runsHere()) throw Napi::Error::New(info.Env(), "no such level here: " + name);
+  if (level == nullptr || !level->runsHere())
+    throw Napi::Error::New(info.Env(), "no such level here: " + name);
   return Napi::Value(info.Env(), bindKernels(info.Env(), *level));
 }
 
-// Address of a typed array's data modulo 64, so that TypeScript can cut an aligned piece out of an ordinary buffer.
+// Address of a typed array's data modulo 64, so that TypeScript can cut an aligned piece out of an ordinary
+// buffer.
 Napi::Value misalignment(const Napi::CallbackInfo& info) {
   void* data = nullptr;
   napi_get_typedarray_info(info.Env(), info[0], nullptr, nullptr, &data, nullptr, nullptr);

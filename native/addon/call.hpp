@@ -1,5 +1,5 @@
-// Reads and checks the arguments of one bound kernel. Plain Node-API: an argument costs tens of nanoseconds, where the
-// C++ wrapper with exceptions costs hundreds.
+// Reads and checks the arguments of one bound kernel. Plain Node-API: an argument costs tens of nanoseconds,
+// where the C++ wrapper with exceptions costs hundreds.
 #pragma once
 #include <node_api.h>
 
@@ -28,7 +28,8 @@ struct ListSpan {
 
 class Call {
  public:
-  Call(napi_env env, napi_callback_info info, const char* kernel, std::size_t arity) : env_(env), kernel_(kernel) {
+  Call(napi_env env, napi_callback_info info, const char* kernel, std::size_t arity)
+      : env_(env), kernel_(kernel) {
     std::size_t count = kMaxArguments;
     void* data = nullptr;
     napi_get_cb_info(env, info, &count, arguments_, nullptr, &data);
@@ -81,7 +82,8 @@ class Call {
     if constexpr (std::is_integral_v<T>) {
       const double low = std::is_signed_v<T> ? -2147483648.0 : 0.0;
       const double high = std::is_signed_v<T> ? 2147483647.0 : 4294967295.0;
-      if (!(value >= low && value <= high) || value != static_cast<double>(static_cast<std::int64_t>(value))) {
+      if (!(value >= low && value <= high) ||
+          value != static_cast<double>(static_cast<std::int64_t>(value))) {
         fail("ERR_INVALID_ARGUMENT", "%s must be an integer from %.0f to %.0f", name, low, high);
         return T{};
       }
@@ -102,7 +104,8 @@ class Call {
       if (list.sizes[k] != wanted) lengthError(name, wanted, list.sizes[k]);
   }
   void expectCount(const ListSpan& list, const char* name, std::size_t wanted) {
-    if (list.count != wanted) fail("ERR_SHAPE_MISMATCH", "%s must hold %zu vectors, received %zu", name, wanted, list.count);
+    if (list.count != wanted)
+      fail("ERR_SHAPE_MISMATCH", "%s must hold %zu vectors, received %zu", name, wanted, list.count);
   }
   template <typename T>
   void expectBelow(const Span<T>& span, const char* name, std::size_t bound) {
@@ -137,14 +140,22 @@ class Call {
 
   static const char* arrayName(napi_typedarray_type type) {
     switch (type) {
-      case napi_float32_array: return "Float32Array";
-      case napi_float64_array: return "Float64Array";
-      case napi_uint8_array: return "Uint8Array";
-      case napi_int8_array: return "Int8Array";
-      case napi_uint16_array: return "Uint16Array";
-      case napi_int32_array: return "Int32Array";
-      case napi_uint32_array: return "Uint32Array";
-      default: return "typed array";
+      case napi_float32_array:
+        return "Float32Array";
+      case napi_float64_array:
+        return "Float64Array";
+      case napi_uint8_array:
+        return "Uint8Array";
+      case napi_int8_array:
+        return "Int8Array";
+      case napi_uint16_array:
+        return "Uint16Array";
+      case napi_int32_array:
+        return "Int32Array";
+      case napi_uint32_array:
+        return "Uint32Array";
+      default:
+        return "typed array";
     }
   }
 

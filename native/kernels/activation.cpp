@@ -43,8 +43,8 @@ void dropoutF32(float* y, const float* x, std::size_t n, float rate, std::uint32
   std::uint64_t block = (static_cast<std::uint64_t>(blockHigh) << 32) | blockLow;
   for (std::size_t start = 0; start < n; start += kChunk, block += kChunk / 4) {
     const std::size_t count = n - start < kChunk ? n - start : kChunk;
-    uniformF32(uniforms, count, key0, key1, static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(block >> 32),
-               step, site);
+    uniformF32(uniforms, count, key0, key1, static_cast<std::uint32_t>(block),
+               static_cast<std::uint32_t>(block >> 32), step, site);
     HEDDLE_NO_CARRIED_DEPENDENCY
     for (std::size_t i = 0; i < count; ++i) {
       const float kept = x[start + i] * scale;

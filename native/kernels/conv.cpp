@@ -1,4 +1,5 @@
 #include "conv.hpp"
+
 #include "table.hpp"
 
 namespace heddle::HEDDLE_ISA {
@@ -7,8 +8,9 @@ namespace {
 // Longest piece of a chain that is packed at once: kMaxRows floats a step on the stack.
 constexpr std::size_t kMaxChain = 1024;
 
-// A convolution or its adjoint as products of pixels (rows, broadcast) and weights (output channels in lanes). Chains run over
-// (ky, kx, channel); `channels` is the number in a chain, `lanes` that of the results.
+// A convolution or its adjoint as products of pixels (rows, broadcast) and weights (output channels in
+// lanes). Chains run over (ky, kx, channel); `channels` is the number in a chain, `lanes` that of the
+// results.
 struct Correlation {
   const Shape& s;
   bool adjoint;
@@ -23,7 +25,8 @@ struct Correlation {
 
 std::size_t weightAt(const Correlation& c, std::size_t lane, std::size_t channel, std::size_t tap) {
   const std::size_t taps = c.s.kernelHeight * c.s.kernelWidth;
-  return c.adjoint ? (channel * c.s.inChannels + lane) * taps + tap : (lane * c.s.inChannels + channel) * taps + tap;
+  return c.adjoint ? (channel * c.s.inChannels + lane) * taps + tap
+                   : (lane * c.s.inChannels + channel) * taps + tap;
 }
 
 // Weights of chain steps from .. from+count for the lanes from `lane` on, as rows of `vectors` vectors.
@@ -39,7 +42,8 @@ void packWeights(const Correlation& c, float* panel, std::size_t lane, std::size
 }
 
 // One tap of `rows` neighbouring pixels: to[r] = from[r] for low <= r < high, else 0.
-HEDDLE_INLINE void copyRun(float* to, const float* from, std::size_t low, std::size_t high, std::size_t rows) {
+HEDDLE_INLINE void copyRun(float* to, const float* from, std::size_t low, std::size_t high,
+                           std::size_t rows) {
 #if defined(__AVX512F__)
   const unsigned inside = ((1u << high) - 1) & ~((1u << low) - 1);
   storePart(to, reinterpret_cast<Vec>(_mm512_maskz_loadu_ps(static_cast<__mmask16>(inside), from)), rows);
@@ -48,9 +52,10 @@ HEDDLE_INLINE void copyRun(float* to, const float* from, std::size_t low, std::s
 #endif
 }
 
-// Pixels (y, x) .. (y, x + rows - 1) of the result: panel[p * kMaxRows + r] is what chain step from + p of pixel r multiplies.
-void packPixels(const Correlation& c, float* panel, const float* image, std::size_t y, std::size_t x, std::size_t rows,
-                std::size_t from, std::size_t count) {
+// Pixels (y, x) .. (y, x + rows - 1) of the result: panel[p * kMaxRows + r] is what chain step from + p of
+// pixel r multiplies.
+void packPixels(const Correlation& c, float* panel, const float* image, std::size_t y, std::size_t x,
+                std::size_t rows, std::size_t from, std::size_t count) {
   using Signed = std::ptrdiff_t;
   const Signed stride = static_cast<Signed>(c.s.stride);
   const Signed padding = static_cast<Signed>(c.s.padding);
@@ -66,7 +71,8 @@ void packPixels(const Correlation& c, float* panel, const float* image, std::siz
     const float* source = image + channel * plane;
     float* to = panel + p * kMaxRows;
     p += run;
-    const Signed top = c.adjoint ? static_cast<Signed>(y) + padding - ky : static_cast<Signed>(y) * stride + ky - padding;
+    const Signed top =
+        c.adjoint ? static_cast<Signed>(y) + padding - ky : static_cast<Signed>(y) * stride + ky - padding;
     const Signed sy = c.adjoint ? top / stride : top;
     if (top < 0 || sy >= inHeight || (c.adjoint && top % stride != 0)) {
       for (std::size_t i = 0; i < run; ++i) copyRun(to + i * kMaxRows, source, 0, 0, rows);
@@ -79,7 +85,8 @@ void packPixels(const Correlation& c, float* panel, const float* image, std::siz
       const std::size_t lower = smaller(static_cast<std::size_t>(low), rows);
       const std::size_t upper = high <= low ? lower : smaller(static_cast<std::size_t>(high), rows);
       const float* first = source + sy * inWidth + left;
-      for (std::size_t i = 0; i < run; ++i, first += plane) copyRun(to + i * kMaxRows, first, lower, upper, rows);
+      for (std::size_t i = 0; i < run; ++i, first += plane)
+        copyRun(to + i * kMaxRows, first, lower, upper, rows);
       continue;
     }
     for (std::size_t r = 0; r < rows; ++r) {
@@ -108,7 +115,8 @@ void pixelTile(const Correlation& c, const float* weights, const float* pixels, 
       if (!starts)
         for (std::size_t r = 0; r < part; ++r)
           for (std::size_t i = 0; i < lanes; ++i) buffer[r * kPitch + i] = to[i * plane + row + r];
-      withTile(part, strip, [&]<int kRows, int kVectors>() { bufferTile<kRows, kVectors>(in, buffer, starts); });
+      withTile(part, strip,
+               [&]<int kRows, int kVectors>() { bufferTile<kRows, kVectors>(in, buffer, starts); });
       if (ends)
         for (std::size_t r = 0; r < part; ++r)
           for (std::size_t i = 0; i < lanes; i += kWidth) {
@@ -154,8 +162,8 @@ void correlate(const Correlation& c, Skips skips) {
           for (std::size_t x = 0; x < c.outWidth;) {
             const std::size_t rows = evenPart(c.outWidth - x, kMaxRows);
             packPixels(c, pixels, c.in + image * inImage, y, x, rows, from, count);
-            pixelTile(c, weights, pixels, c.out + image * c.lanes * outPlane + y * c.outWidth + x, rows, first * kWidth,
-                      group, count, from == 0, from + count == chain);
+            pixelTile(c, weights, pixels, c.out + image * c.lanes * outPlane + y * c.outWidth + x, rows,
+                      first * kWidth, group, count, from == 0, from + count == chain);
             x += rows;
           }
       }
@@ -165,8 +173,9 @@ void correlate(const Correlation& c, Skips skips) {
   } while (from < chain);
 }
 
-// Data gradients of sparse deltas: behind a rectifier and a pooling most of them are zero. Every non-zero delta adds its
-// weights to a window of dx, held as [y][x][channel] with its padding, tap by tap and channel by channel in chain order.
+// Data gradients of sparse deltas: behind a rectifier and a pooling most of them are zero. Every non-zero
+// delta adds its weights to a window of dx, held as [y][x][channel] with its padding, tap by tap and channel
+// by channel in chain order.
 constexpr std::size_t kMaxSparse = 4096;
 constexpr std::size_t kMaxSparseChannels = 1024;
 constexpr std::size_t kMaxSparseVectors = 4;
@@ -207,8 +216,8 @@ void addTap(float* dx, const std::uint32_t* at, const float* value, std::size_t 
 }
 
 // One image: dx from its non-zero deltas, for `vectors` vectors of input channels from `lane` on.
-void scatterImage(const Correlation& c, std::size_t image, std::size_t lane, std::size_t vectors, const float* weights,
-                  float* padded) {
+void scatterImage(const Correlation& c, std::size_t image, std::size_t lane, std::size_t vectors,
+                  const float* weights, float* padded) {
   const Shape& s = c.s;
   const std::size_t width = vectors * kWidth;
   const std::size_t rowStep = s.paddedWidth() * width;
@@ -220,19 +229,21 @@ void scatterImage(const Correlation& c, std::size_t image, std::size_t lane, std
   for (std::size_t out = 0; out < s.outChannels; ++out) {
     starts[out] = static_cast<std::uint32_t>(count);
     for (std::size_t y = 0; y < s.outHeight; ++y, dy += s.outWidth)
-      count += listNonZero(at + count, value + count, dy, s.outWidth, y * s.stride * rowStep, s.stride * width);
+      count +=
+          listNonZero(at + count, value + count, dy, s.outWidth, y * s.stride * rowStep, s.stride * width);
   }
   starts[s.outChannels] = static_cast<std::uint32_t>(count);
   for (std::size_t i = 0; i < s.paddedHeight() * rowStep; ++i) padded[i] = 0;
   for (std::size_t ky = 0; ky < s.kernelHeight; ++ky)
     for (std::size_t kx = 0; kx < s.kernelWidth; ++kx)
       for (std::size_t out = 0; out < s.outChannels; ++out, weights += width)
-        addTap(padded + ky * rowStep + kx * width, at + starts[out], value + starts[out], starts[out + 1] - starts[out],
-               weights, vectors);
+        addTap(padded + ky * rowStep + kx * width, at + starts[out], value + starts[out],
+               starts[out + 1] - starts[out], weights, vectors);
   float* to = c.out + image * s.inImage() + lane * s.height * s.width;
   for (std::size_t y = 0; y < s.height; ++y)
-    storeTransposed(to + y * s.width, s.height * s.width, padded + (y + s.padding) * rowStep + s.padding * width, width,
-                    s.width, smaller(s.inChannels - lane, width), 0);
+    storeTransposed(to + y * s.width, s.height * s.width,
+                    padded + (y + s.padding) * rowStep + s.padding * width, width, s.width,
+                    smaller(s.inChannels - lane, width), 0);
 }
 
 template <class Takes>
@@ -250,21 +261,29 @@ void scatterImages(const Correlation& c, std::size_t vectors, Takes takes) {
 
 void conv2dF32(float* y, const float* x, const float* w, const float* bias, std::uint32_t batch,
                std::uint32_t inChannels, std::uint32_t height, std::uint32_t width, std::uint32_t outChannels,
-               std::uint32_t kernelHeight, std::uint32_t kernelWidth, std::uint32_t stride, std::uint32_t padding,
-               std::uint32_t outHeight, std::uint32_t outWidth, std::uint32_t activation) {
-  const Shape s{batch, inChannels, height, width, outChannels, kernelHeight, kernelWidth, stride, padding, outHeight, outWidth};
-  correlate({s, false, inChannels, outChannels, height, width, outHeight, outWidth, y, x, w, bias, activation},
-            [](std::size_t) { return false; });
+               std::uint32_t kernelHeight, std::uint32_t kernelWidth, std::uint32_t stride,
+               std::uint32_t padding, std::uint32_t outHeight, std::uint32_t outWidth,
+               std::uint32_t activation) {
+  const Shape s{batch,       inChannels, height,  width,     outChannels, kernelHeight,
+                kernelWidth, stride,     padding, outHeight, outWidth};
+  correlate(
+      {s, false, inChannels, outChannels, height, width, outHeight, outWidth, y, x, w, bias, activation},
+      [](std::size_t) { return false; });
 }
 
-void conv2dDataGradF32(float* dx, const float* dy, const float* w, std::uint32_t batch, std::uint32_t inChannels,
-                       std::uint32_t height, std::uint32_t width, std::uint32_t outChannels,
-                       std::uint32_t kernelHeight, std::uint32_t kernelWidth, std::uint32_t stride,
-                       std::uint32_t padding, std::uint32_t outHeight, std::uint32_t outWidth) {
-  const Shape s{batch, inChannels, height, width, outChannels, kernelHeight, kernelWidth, stride, padding, outHeight, outWidth};
-  const Correlation c{s, true, outChannels, inChannels, outHeight, outWidth, height, width, dx, dy, w, nullptr, 0};
+void conv2dDataGradF32(float* dx, const float* dy, const float* w, std::uint32_t batch,
+                       std::uint32_t inChannels, std::uint32_t height, std::uint32_t width,
+                       std::uint32_t outChannels, std::uint32_t kernelHeight, std::uint32_t kernelWidth,
+                       std::uint32_t stride, std::uint32_t padding, std::uint32_t outHeight,
+                       std::uint32_t outWidth) {
+  const Shape s{batch,       inChannels, height,  width,     outChannels, kernelHeight,
+                kernelWidth, stride,     padding, outHeight, outWidth};
+  const Correlation c{s,     true, outChannels, inChannels, outHeight, outWidth, height,
+                      width, dx,   dy,          w,          nullptr,   0};
   const std::size_t vectors = sparseVectors(s);
-  const auto isSparse = [&](std::size_t image) { return vectors > 0 && hasFewDeltas(s, dy + image * s.outImage()); };
+  const auto isSparse = [&](std::size_t image) {
+    return vectors > 0 && hasFewDeltas(s, dy + image * s.outImage());
+  };
   std::size_t sparse = 0;
   for (std::size_t image = 0; image < batch; ++image) sparse += isSparse(image);
   if (sparse > 0) scatterImages(c, vectors, isSparse);

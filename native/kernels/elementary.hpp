@@ -1,5 +1,5 @@
-// exp, log, tanh and the logistic function on vectors: the float32 steps of src/kernels/reference/elementary.ts, which has
-// the sources and the error bounds.
+// exp, log, tanh and the logistic function on vectors: the float32 steps of
+// src/kernels/reference/elementary.ts, which has the sources and the error bounds.
 #pragma once
 #include "simd.hpp"
 
@@ -25,7 +25,8 @@ HEDDLE_INLINE Vec expOf(Vec x) {
   p = (p * (r * r) + r) + 1.0f;
   const Int exponent = reinterpret_cast<Int>(shifted) - 0x4b400000;
   const Int half = exponent >> 1;
-  return (p * reinterpret_cast<Vec>((half + 127) << 23)) * reinterpret_cast<Vec>((exponent - half + 127) << 23);
+  return (p * reinterpret_cast<Vec>((half + 127) << 23)) *
+         reinterpret_cast<Vec>((exponent - half + 127) << 23);
 }
 
 HEDDLE_INLINE Vec logOf(Vec x) {

@@ -22,8 +22,9 @@ struct Gemm {
   const float* rowData;
   std::size_t rowStep, rowKStep;
   const float* laneData;
-  std::size_t laneStep;  // from one k to the next, or from one column to the next where columns must be packed
-  bool lanesAcross;      // columns are rows of memory: a panel is a transposed copy
+  std::size_t
+      laneStep;      // from one k to the next, or from one column to the next where columns must be packed
+  bool lanesAcross;  // columns are rows of memory: a panel is a transposed copy
 };
 
 // Lanes of the strip at `column` as k rows of vectors: in place, or as a copy in the scratch.
@@ -57,7 +58,8 @@ void finishBuffer(const Gemm& g, float* buffer, std::size_t row, std::size_t row
       Vec x = load(at);
       if (g.alpha != 1) x = x * g.alpha;
       if (g.bias != nullptr)
-        x = x + (g.turned ? splat(g.bias[row + r]) : loadPart(g.bias + column + lane, smaller(lanes - lane, kWidth)));
+        x = x + (g.turned ? splat(g.bias[row + r])
+                          : loadPart(g.bias + column + lane, smaller(lanes - lane, kWidth)));
       store(at, activate(g.activation, x));
     }
 }
@@ -96,8 +98,9 @@ void bufferedStrip(const Gemm& g, std::size_t column, std::size_t lanes, std::si
       for (std::size_t r = 0; r < chunk;) {
         const std::size_t rows = evenPart(chunk - r, maxRows(vectors));
         in.a = g.rowData + (row + r) * g.rowStep + from * g.rowKStep;
-        withTile(rows, vectors,
-                 [&]<int kRows, int kVectors>() { bufferTile<kRows, kVectors>(in, buffer + r * kPitch, from == 0); });
+        withTile(rows, vectors, [&]<int kRows, int kVectors>() {
+          bufferTile<kRows, kVectors>(in, buffer + r * kPitch, from == 0);
+        });
         r += rows;
       }
       from += count;
@@ -106,8 +109,8 @@ void bufferedStrip(const Gemm& g, std::size_t column, std::size_t lanes, std::si
   }
 }
 
-void storedTile(const Gemm& g, TileInput& in, std::size_t row, std::size_t rows, std::size_t column, std::size_t lanes,
-                std::size_t vectors) {
+void storedTile(const Gemm& g, TileInput& in, std::size_t row, std::size_t rows, std::size_t column,
+                std::size_t lanes, std::size_t vectors) {
   in.a = g.rowData + row * g.rowStep;
   const TileStore out{g.c + row * g.n + column,
                       g.n,
@@ -155,8 +158,8 @@ void gemmF32(float* c, const float* a, const float* b, const float* bias, std::u
   if (transB) {
     g.laneStep = k;
     g.lanesAcross = true;
-    // b is stored by columns. Either its strips are transposed, or the product is turned: a's rows go to the lanes, which costs
-    // the lanes that m leaves empty but copies only a.
+    // b is stored by columns. Either its strips are transposed, or the product is turned: a's rows go to the
+    // lanes, which costs the lanes that m leaves empty but copies only a.
     const std::size_t used = ceilDiv(m, kWidth) * kWidth;
     if (used <= m + 8 && m <= n) {
       g.turned = true;
@@ -173,8 +176,8 @@ void gemmF32(float* c, const float* a, const float* b, const float* bias, std::u
   run(g);
 }
 
-void outerRowsF32(float* out, const float* a, const float* b, std::size_t rows, std::uint32_t m, std::uint32_t n,
-                  float beta) {
+void outerRowsF32(float* out, const float* a, const float* b, std::size_t rows, std::uint32_t m,
+                  std::uint32_t n, float beta) {
   for (std::size_t r = 0; r < rows; ++r, b += n)
     for (std::size_t i = 0; i < m; ++i, out += n) {
       const float factor = *a++;

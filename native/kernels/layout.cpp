@@ -8,8 +8,9 @@ namespace {
 // v plus beta times the old value, which is not looked at when beta is 0.
 HEDDLE_INLINE float addOld(float v, float beta, const float* old) { return beta == 0 ? v : v + beta * *old; }
 
-// sums[lane] = the float32 chain over `images` runs of `count` values from x + lane * pitch, the next run `imageStep` on.
-// One chain in each lane: blocks of the matrix are turned so that a vector holds one position of every row.
+// sums[lane] = the float32 chain over `images` runs of `count` values from x + lane * pitch, the next run
+// `imageStep` on. One chain in each lane: blocks of the matrix are turned so that a vector holds one position
+// of every row.
 void chainRows(float (&sums)[kWidth], const float* x, std::size_t rows, std::size_t pitch, std::size_t count,
                std::size_t images, std::size_t imageStep) {
   Vec acc{};
@@ -27,7 +28,8 @@ void chainRows(float (&sums)[kWidth], const float* x, std::size_t rows, std::siz
 
 }  // namespace
 
-void addBiasF32(float* y, const float* bias, std::uint32_t batch, std::uint32_t channels, std::uint32_t spatial) {
+void addBiasF32(float* y, const float* bias, std::uint32_t batch, std::uint32_t channels,
+                std::uint32_t spatial) {
   if (spatial == 1) {
     for (std::size_t image = 0; image < batch; ++image, y += channels)
       for (std::size_t c = 0; c < channels; ++c) y[c] += bias[c];
@@ -38,15 +40,16 @@ void addBiasF32(float* y, const float* bias, std::uint32_t batch, std::uint32_t 
       for (std::size_t s = 0; s < spatial; ++s) y[s] += bias[c];
 }
 
-void sumChannelsF32(float* db, const float* dy, std::uint32_t batch, std::uint32_t channels, std::uint32_t spatial,
-                    float alpha, float beta) {
+void sumChannelsF32(float* db, const float* dy, std::uint32_t batch, std::uint32_t channels,
+                    std::uint32_t spatial, float alpha, float beta) {
   const std::size_t imageStep = std::size_t{channels} * spatial;
   for (std::size_t c = 0; c < channels; c += kWidth) {
     const std::size_t count = channels - c < kWidth ? channels - c : kWidth;
     float sums[kWidth];
     if (spatial == 1) {
       Vec acc{};
-      for (std::size_t image = 0; image < batch; ++image) acc = acc + loadPart(dy + image * imageStep + c, count);
+      for (std::size_t image = 0; image < batch; ++image)
+        acc = acc + loadPart(dy + image * imageStep + c, count);
       store(sums, acc);
     } else {
       chainRows(sums, dy + c * spatial, count, spatial, spatial, batch, imageStep);
@@ -74,8 +77,8 @@ void scaleRowsF32(float* x, const float* factors, std::size_t rows, std::uint32_
   }
 }
 
-void weightedSumRowsF32(float* dst, const float* x, const float* factors, std::size_t cols, std::uint32_t rows,
-                        float beta) {
+void weightedSumRowsF32(float* dst, const float* x, const float* factors, std::size_t cols,
+                        std::uint32_t rows, float beta) {
   for (std::size_t j = 0; j < cols; j += kWidth) {
     const std::size_t count = cols - j < kWidth ? cols - j : kWidth;
     Vec acc{};

@@ -22,7 +22,8 @@ float rowMax(const float* z, std::size_t cols) {
   return max + 0.0f;
 }
 
-// Sum of exp(z - max) in 16 float64 lanes and a halving tree. Where `e` is not null, the exponentials are kept.
+// Sum of exp(z - max) in 16 float64 lanes and a halving tree. Where `e` is not null, the exponentials are
+// kept.
 double sumOfExp(float* e, const float* z, std::size_t cols, float max) {
   double lanes[kSumLanes] = {};
   for (std::size_t start = 0; start < cols; start += kSumLanes) {
@@ -58,8 +59,8 @@ void logSoftmaxF32(float* logp, const float* z, std::size_t rows, std::uint32_t 
   }
 }
 
-void softmaxCrossEntropyF32(float* loss, float* delta, const float* z, const std::int32_t* labels, std::size_t rows,
-                            std::uint32_t cols, float scale) {
+void softmaxCrossEntropyF32(float* loss, float* delta, const float* z, const std::int32_t* labels,
+                            std::size_t rows, std::uint32_t cols, float scale) {
   for (std::size_t r = 0; r < rows; ++r, z += cols) {
     const float max = rowMax(z, cols);
     const double sum = sumOfExp(delta, z, cols, max);
@@ -74,8 +75,8 @@ void softmaxCrossEntropyF32(float* loss, float* delta, const float* z, const std
   }
 }
 
-void countCorrectF32(double* totals, const float* loss, const float* z, const std::int32_t* labels, std::size_t rows,
-                     std::uint32_t cols) {
+void countCorrectF32(double* totals, const float* loss, const float* z, const std::int32_t* labels,
+                     std::size_t rows, std::uint32_t cols) {
   double sum = 0;
   double correct = 0;
   for (std::size_t r = 0; r < rows; ++r, z += cols) {

@@ -25,8 +25,8 @@ void sgdStepF32(float* w, float* velocity, const float* g, std::size_t n, float 
   }
 }
 
-void adamStepF32(float* w, float* m, float* v, const float* g, std::size_t n, float lr, float beta1, float beta2,
-                 float epsilon, float weightDecay, double beta1Power, double beta2Power) {
+void adamStepF32(float* w, float* m, float* v, const float* g, std::size_t n, float lr, float beta1,
+                 float beta2, float epsilon, float weightDecay, double beta1Power, double beta2Power) {
   const bool decays = weightDecay != 0;
   const float rest1 = 1.0f - beta1;
   const float rest2 = 1.0f - beta2;

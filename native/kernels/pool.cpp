@@ -32,18 +32,20 @@ void maxPoolF32(float* y, std::uint32_t* argmax, const float* x, std::uint32_t b
     }
 }
 
-void maxPoolGradF32(float* dx, const float* dy, const std::uint32_t* argmax, std::size_t inputs, std::size_t outputs) {
+void maxPoolGradF32(float* dx, const float* dy, const std::uint32_t* argmax, std::size_t inputs,
+                    std::size_t outputs) {
   for (std::size_t i = 0; i < inputs; ++i) dx[i] = 0;
   for (std::size_t i = 0; i < outputs; ++i) dx[argmax[i]] += dy[i];
 }
 
-void maxPoolGatherF32(float* y, const float* x, const std::uint32_t* argmax, std::size_t outputs, std::size_t) {
+void maxPoolGatherF32(float* y, const float* x, const std::uint32_t* argmax, std::size_t outputs,
+                      std::size_t) {
   for (std::size_t i = 0; i < outputs; ++i) y[i] = x[argmax[i]];
 }
 
-void averagePoolF32(float* y, const float* x, std::uint32_t batch, std::uint32_t channels, std::uint32_t height,
-                    std::uint32_t width, std::uint32_t size, std::uint32_t stride, std::uint32_t outHeight,
-                    std::uint32_t outWidth) {
+void averagePoolF32(float* y, const float* x, std::uint32_t batch, std::uint32_t channels,
+                    std::uint32_t height, std::uint32_t width, std::uint32_t size, std::uint32_t stride,
+                    std::uint32_t outHeight, std::uint32_t outWidth) {
   const float count = static_cast<float>(size * size);
   const std::size_t planes = std::size_t{batch} * channels;
   for (std::size_t plane = 0; plane < planes; ++plane)
@@ -61,9 +63,9 @@ void averagePoolF32(float* y, const float* x, std::uint32_t batch, std::uint32_t
     }
 }
 
-void averagePoolGradF32(float* dx, const float* dy, std::uint32_t batch, std::uint32_t channels, std::uint32_t height,
-                        std::uint32_t width, std::uint32_t size, std::uint32_t stride, std::uint32_t outHeight,
-                        std::uint32_t outWidth) {
+void averagePoolGradF32(float* dx, const float* dy, std::uint32_t batch, std::uint32_t channels,
+                        std::uint32_t height, std::uint32_t width, std::uint32_t size, std::uint32_t stride,
+                        std::uint32_t outHeight, std::uint32_t outWidth) {
   const float count = static_cast<float>(size * size);
   const std::size_t planes = std::size_t{batch} * channels;
   for (std::size_t i = 0; i < planes * height * width; ++i) dx[i] = 0;

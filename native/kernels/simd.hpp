@@ -1,5 +1,6 @@
-// The vectors of one instruction set. Arithmetic is GCC's vector extension, so that one text serves every set; intrinsics
-// stand only where the extension has no word: the fused step of a chain, and loads and stores of a part of a vector.
+// The vectors of one instruction set. Arithmetic is GCC's vector extension, so that one text serves every
+// set; intrinsics stand only where the extension has no word: the fused step of a chain, and loads and stores
+// of a part of a vector.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -42,11 +43,14 @@ HEDDLE_INLINE Int splatInt(std::int32_t x) { return x - Int{}; }
 // acc + a * b: one rounding in profile `fma`, two in profile `plain`.
 HEDDLE_INLINE Vec mulAdd(Vec acc, Vec a, Vec b) {
 #if defined(__AVX512F__)
-  return reinterpret_cast<Vec>(_mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(acc)));
+  return reinterpret_cast<Vec>(_mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b),
+                                               reinterpret_cast<__m512>(acc)));
 #elif defined(__AVX2__)
-  return reinterpret_cast<Vec>(_mm256_fmadd_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b), reinterpret_cast<__m256>(acc)));
+  return reinterpret_cast<Vec>(_mm256_fmadd_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b),
+                                               reinterpret_cast<__m256>(acc)));
 #elif defined(__ARM_NEON)
-  return reinterpret_cast<Vec>(vfmaq_f32(reinterpret_cast<float32x4_t>(acc), reinterpret_cast<float32x4_t>(a), reinterpret_cast<float32x4_t>(b)));
+  return reinterpret_cast<Vec>(vfmaq_f32(reinterpret_cast<float32x4_t>(acc), reinterpret_cast<float32x4_t>(a),
+                                         reinterpret_cast<float32x4_t>(b)));
 #else
   return acc + a * b;
 #endif

@@ -9,7 +9,8 @@ float* kernelScratch();
 
 namespace {
 
-// The accumulators, the vectors of b and one broadcast fill the registers: 32 of them with AVX-512 and NEON, else 16.
+// The accumulators, the vectors of b and one broadcast fill the registers: 32 of them with AVX-512 and NEON,
+// else 16.
 #if defined(__AVX512F__) || defined(__ARM_NEON)
 constexpr std::size_t kMaxVectors = 3;
 constexpr std::size_t maxRows(std::size_t vectors) { return vectors == 3 ? 8 : 12; }
@@ -23,7 +24,8 @@ constexpr std::size_t maxRows(std::size_t vectors) { return vectors == 2 ? 4 : 8
 constexpr std::size_t kMaxRows = 12;
 constexpr std::size_t kPitch = kMaxVectors * kWidth;
 
-// Where a tile's operands lie: a(row, p) = a[row * rowStep + p * kStep], and k rows of vectors, bStep floats apart.
+// Where a tile's operands lie: a(row, p) = a[row * rowStep + p * kStep], and k rows of vectors, bStep floats
+// apart.
 struct TileInput {
   const float* a;
   std::size_t rowStep;
@@ -84,8 +86,8 @@ void bufferTile(const TileInput& in, float* buffer, bool starts) {
 
 // Stores the accumulators; `old(c, x)` adds what was there.
 template <int kRows, int kVectors, class AddOld>
-HEDDLE_INLINE void storeAll(const Vec (&acc)[kRows][kVectors], float* c, std::size_t step, std::size_t lastLanes,
-                            AddOld addOld) {
+HEDDLE_INLINE void storeAll(const Vec (&acc)[kRows][kVectors], float* c, std::size_t step,
+                            std::size_t lastLanes, AddOld addOld) {
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r, c += step) {
 #pragma GCC unroll 4
@@ -148,12 +150,14 @@ HEDDLE_INLINE void withTile(std::size_t rows, std::size_t vectors, Visit visit) 
 HEDDLE_INLINE std::size_t smaller(std::size_t a, std::size_t b) { return a < b ? a : b; }
 HEDDLE_INLINE std::size_t ceilDiv(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 // Size of the next of the fewest equal parts, none over `most`, that `left` can be cut into.
-HEDDLE_INLINE std::size_t evenPart(std::size_t left, std::size_t most) { return ceilDiv(left, ceilDiv(left, most)); }
+HEDDLE_INLINE std::size_t evenPart(std::size_t left, std::size_t most) {
+  return ceilDiv(left, ceilDiv(left, most));
+}
 
-// dst[p * dstStep + lane] = src[lane * srcStep + p] for `lanes` rows of `count` floats; missing lanes up to a multiple of
-// kWidth become zero.
-inline void packTransposed(float* dst, std::size_t dstStep, const float* src, std::size_t srcStep, std::size_t lanes,
-                           std::size_t count) {
+// dst[p * dstStep + lane] = src[lane * srcStep + p] for `lanes` rows of `count` floats; missing lanes up to a
+// multiple of kWidth become zero.
+inline void packTransposed(float* dst, std::size_t dstStep, const float* src, std::size_t srcStep,
+                           std::size_t lanes, std::size_t count) {
   for (std::size_t lane = 0; lane < lanes; lane += kWidth)
     for (std::size_t p = 0; p < count; p += kWidth) {
       const std::size_t part = smaller(count - p, kWidth);
@@ -170,15 +174,17 @@ inline void packTransposed(float* dst, std::size_t dstStep, const float* src, st
     }
 }
 
-// c[lane * cStep + row] = buffer[row * pitch + lane] plus beta times the old value. Rows of the buffer are whole vectors.
-inline void storeTransposed(float* c, std::size_t cStep, const float* buffer, std::size_t pitch, std::size_t rows,
-                            std::size_t lanes, float beta) {
+// c[lane * cStep + row] = buffer[row * pitch + lane] plus beta times the old value. Rows of the buffer are
+// whole vectors.
+inline void storeTransposed(float* c, std::size_t cStep, const float* buffer, std::size_t pitch,
+                            std::size_t rows, std::size_t lanes, float beta) {
   for (std::size_t lane = 0; lane < lanes; lane += kWidth)
     for (std::size_t row = 0; row < rows; row += kWidth) {
       const std::size_t part = smaller(rows - row, kWidth);
       Vec block[kWidth];
 #pragma GCC unroll 16
-      for (std::size_t i = 0; i < kWidth; ++i) block[i] = i < part ? load(buffer + (row + i) * pitch + lane) : Vec{};
+      for (std::size_t i = 0; i < kWidth; ++i)
+        block[i] = i < part ? load(buffer + (row + i) * pitch + lane) : Vec{};
       transpose(block);
 #pragma GCC unroll 16
       for (std::size_t i = 0; i < kWidth; ++i) {
