@@ -222,6 +222,20 @@ export function tileRows(
   }
 }
 
+// finishRows for eight lanes and no activation but the rectifier.
+function finishWhole(buffer: usize, rows: usize, bias: usize, alpha: f32, relu: bool): void {
+  const factor = f32x4.splat(alpha);
+  const least = f32x4.splat(relu ? 0 : -Infinity);
+  // What can be added to any number and changes no bit.
+  const none = f32x4.splat(-0.0);
+  const b0 = bias ? v128.load(bias) : none;
+  const b1 = bias ? v128.load(bias, 16) : none;
+  for (const end = buffer + rows * kPitch; buffer < end; buffer += kPitch) {
+    v128.store(buffer, f32x4.pmax(f32x4.add(f32x4.mul(v128.load(buffer), factor), b0), least));
+    v128.store(buffer, f32x4.pmax(f32x4.add(f32x4.mul(v128.load(buffer, 16), factor), b1), least), 16);
+  }
+}
+
 // bias (one a lane, or one a row, or 0 for none) and activation on finished chains.
 export function finishRows(
   buffer: usize,
@@ -232,6 +246,10 @@ export function finishRows(
   alpha: f32,
   activation: u32,
 ): void {
+  if (lanes == 8 && !biasOfRow && activation < 2) {
+    finishWhole(buffer, rows, bias, alpha, activation == 1);
+    return;
+  }
   const factor = f32x4.splat(alpha);
   for (let r: usize = 0; r < rows; r++, buffer += kPitch)
     for (let lane: usize = 0; lane < lanes; lane += 4) {
@@ -248,6 +266,15 @@ export function finishRows(
 
 // c[row, lane] = the buffer's plus beta times the old value; rows of c are cStep bytes apart.
 export function storeRows(c: usize, cStep: usize, buffer: usize, rows: usize, lanes: usize, beta: f32): void {
+  if (lanes == 8 && (beta == 0 || beta == 1)) {
+    for (const end = buffer + rows * kPitch; buffer < end; buffer += kPitch, c += cStep) {
+      const v = v128.load(buffer);
+      const u = v128.load(buffer, 16);
+      v128.store(c, beta == 0 ? v : f32x4.add(v, v128.load(c)));
+      v128.store(c, beta == 0 ? u : f32x4.add(u, v128.load(c, 16)), 16);
+    }
+    return;
+  }
   const factor = f32x4.splat(beta);
   for (let r: usize = 0; r < rows; r++, buffer += kPitch, c += cStep)
     for (let lane: usize = 0; lane < lanes; lane += 4) {
