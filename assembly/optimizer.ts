@@ -22,7 +22,16 @@ export function sgdStepF32(
   const rate = f32x4.splat(lr);
   const keep = f32x4.splat(momentum);
   const decay = f32x4.splat(weightDecay);
-  for (let i: usize = 0; i < n; i += 4) {
+  let i: usize = 0;
+  // The usual step without a question a vector.
+  if (velocity && weightDecay == 0 && !nesterov)
+    for (; i + 4 <= n; i += 4) {
+      const at = i << 2;
+      const v = f32x4.add(f32x4.mul(keep, v128.load(velocity + at)), v128.load(g + at));
+      v128.store(velocity + at, v);
+      v128.store(w + at, f32x4.sub(v128.load(w + at), f32x4.mul(rate, v)));
+    }
+  for (; i < n; i += 4) {
     const at = i << 2;
     const count = n - i;
     const old = loadUpTo4(w + at, count);
