@@ -60,6 +60,14 @@ bool overwrites(const TapeOp& op, std::size_t operand) {
   }
 }
 
+/// Whether no op between two writes to any of an operand.
+bool staysBetween(const TapeOp* from, const TapeOp* to, const Operand& operand) {
+  for (const TapeOp* op = from + 1; op < to; ++op)
+    for (std::size_t k = 0; k < op->signature().operandCount; ++k)
+      if (op->signature().writes[k] && overlap(op->operands[k], operand)) return false;
+  return true;
+}
+
 const TapeOp* findPool(const std::vector<TapeOp>& tape, std::size_t before, const Operand& places) {
   for (std::size_t i = before; i-- > 0;)
     if (tape[i].kernel == KernelId::maxPoolF32 && tape[i].operands[1] == places) return &tape[i];
@@ -173,8 +181,8 @@ std::optional<PooledPattern> pooledPattern(const std::vector<TapeOp>& tape, std:
   if (pool->integer(5) != window || pooledHeight * window > pool->integer(2) ||
       pooledWidth * window > pool->integer(3))
     return std::nullopt;
-  PooledPattern pattern{
-      at, 1, grad.operands[0], grad.operands[1], grad.operands[2], {}, pooledHeight, pooledWidth, window};
+  PooledPattern pattern{at, 1,  grad.operands[0], grad.operands[1], grad.operands[2],
+                        {}, {}, pooledHeight,     pooledWidth,      window};
   if (grad.operands[1].length != grad.operands[2].length) return std::nullopt;
   if (at + 1 < tape.size()) {
     const TapeOp& relu = tape[at + 1];
@@ -187,6 +195,10 @@ std::optional<PooledPattern> pooledPattern(const std::vector<TapeOp>& tape, std:
       pattern.ops = 2;
       pattern.delta = relu.operands[0];
       pattern.y = relu.operands[2];
+      if (pool->operands[2] == pattern.y && pool->operands[0].length == pattern.places.length &&
+          staysBetween(pool, &grad, pattern.y) && staysBetween(pool, &grad, pool->operands[0]) &&
+          staysBetween(pool, &grad, pattern.places))
+        pattern.pooled = pool->operands[0];
     }
   }
   if (!isOnlyDelta(tape, at + pattern.ops - 1, pattern.delta)) return std::nullopt;

@@ -34,6 +34,8 @@ struct PooledPattern {
   Operand places;
   /// Length 0 without rectifier.
   Operand y;
+  /// The pool's output, if it holds what `y` has at the places; else length 0.
+  Operand pooled;
   std::size_t pooledHeight;
   std::size_t pooledWidth;
   std::size_t window;

@@ -22,9 +22,13 @@ void ListStep::run(const JobProgram&, Run& run) const {
 }
 
 void PooledListStep::run(const JobProgram&, Run& run) const {
-  const PooledDelta pooled{run.at<float>(pattern_.dy), run.at<std::uint32_t>(pattern_.places),
-                           run.at<float>(pattern_.y),  pattern_.pooledHeight,
-                           pattern_.pooledWidth,       pattern_.window};
+  const PooledDelta pooled{run.at<float>(pattern_.dy),
+                           run.at<std::uint32_t>(pattern_.places),
+                           run.at<float>(pattern_.y),
+                           run.at<float>(pattern_.pooled),
+                           pattern_.pooledHeight,
+                           pattern_.pooledWidth,
+                           pattern_.window};
   fast_.listPooledDelta(lists_.in(run.memory), pooled, shape_);
 }
 

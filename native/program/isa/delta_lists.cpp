@@ -44,7 +44,9 @@ void addPooledBlock(Writer& out, const PooledDelta& p, std::size_t first, std::s
   alive = _mm512_mask_cmp_epu32_mask(alive, at, _mm512_set1_epi32(static_cast<int>(p.window * width)),
                                      _MM_CMPINT_LT);
   if (p.y != nullptr) {
-    const __m512 y = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), alive, place, p.y, 4);
+    const __m512 y = p.pooled != nullptr
+                         ? _mm512_maskz_loadu_ps(lanes, p.pooled + first)
+                         : _mm512_mask_i32gather_ps(_mm512_setzero_ps(), alive, place, p.y, 4);
     alive = _mm512_mask_cmp_ps_mask(alive, y, _mm512_setzero_ps(), _CMP_GT_OQ);
   }
   const __m512i position = _mm512_add_epi32(at, _mm512_set1_epi32(static_cast<int>(rowStart)));
@@ -73,7 +75,9 @@ void addPooledRow(Writer& out, const PooledDelta& p, std::size_t first, std::siz
         _mm512_mask_cmp_epu32_mask(keep, at, _mm512_set1_epi32(static_cast<int>(rowStart)), _MM_CMPINT_NLT);
     keep = _mm512_mask_cmp_epu32_mask(keep, at, _mm512_set1_epi32(static_cast<int>(rowEnd)), _MM_CMPINT_LT);
     if (p.y != nullptr) {
-      const __m512 y = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), keep, place, p.y, 4);
+      const __m512 y = p.pooled != nullptr
+                           ? _mm512_maskz_loadu_ps(lanes, p.pooled + first + ox)
+                           : _mm512_mask_i32gather_ps(_mm512_setzero_ps(), keep, place, p.y, 4);
       keep = _mm512_mask_cmp_ps_mask(keep, y, _mm512_setzero_ps(), _CMP_GT_OQ);
     }
     out.add(keep, at, dy);
@@ -92,7 +96,9 @@ void addPooledRow(Writer& out, const PooledDelta& p, std::size_t first, std::siz
     __m256 keep = _mm256_and_ps(_mm256_cmp_ps(dy, _mm256_setzero_ps(), _CMP_NEQ_UQ),
                                 _mm256_castsi256_ps(_mm256_and_si256(inRow, lanes)));
     if (p.y != nullptr) {
-      const __m256 y = _mm256_mask_i32gather_ps(_mm256_setzero_ps(), p.y, place, keep, 4);
+      const __m256 y = p.pooled != nullptr
+                           ? _mm256_maskload_ps(p.pooled + first + ox, lanes)
+                           : _mm256_mask_i32gather_ps(_mm256_setzero_ps(), p.y, place, keep, 4);
       keep = _mm256_and_ps(keep, _mm256_cmp_ps(y, _mm256_setzero_ps(), _CMP_GT_OQ));
     }
     for (auto bits = static_cast<unsigned>(_mm256_movemask_ps(keep)); bits != 0; bits &= bits - 1) {
@@ -107,7 +113,8 @@ void addPooledRow(Writer& out, const PooledDelta& p, std::size_t first, std::siz
     const std::size_t at = place - plane;
     const bool listed = !(dy == 0) & (at >= rowStart) & (at < rowEnd);
     // Without a branch, which would go either way: what is not listed looks at the plane's first element.
-    const bool alive = p.y == nullptr || p.y[listed ? place : plane] > 0;
+    const bool alive =
+        p.y == nullptr || (p.pooled != nullptr ? p.pooled[first + ox] : p.y[listed ? place : plane]) > 0;
     out.add(listed & alive, at, dy);
   }
 #endif

@@ -52,11 +52,13 @@ struct DeltaLists {
 constexpr std::size_t kListSlack = 32;
 
 /// Which elements of a pooled gradient are listed, and where: that of pooled output i stands at `places[i]`
-/// of the convolution's output, and counts only where `y` there is above 0 (y null: always).
+/// of the convolution's output, and counts only where that output is above 0: `y[places[i]]`, or
+/// `pooled[i]`, the same value where it is still there (both null: always).
 struct PooledDelta {
   const float* dy;
   const std::uint32_t* places;
   const float* y;
+  const float* pooled;
   std::size_t pooledHeight;
   std::size_t pooledWidth;
   /// Size and stride of the windows, which do not overlap.
