@@ -152,6 +152,8 @@ function jobOptions(
 const KINDS = ['sgd', 'clip', 'fisher'] as const;
 /** Jobs in one measurement of threads: enough that neither of two waits long for the other at the end. */
 const CONCURRENT_JOBS = 8;
+/** A client of a real run takes many steps; in jobs of a few, copying the weights in and out weighs too much. */
+const CONCURRENT_STEPS = 20;
 
 async function timeWorkload(
   workload: Workload,
@@ -176,7 +178,10 @@ async function timeWorkload(
     for (const workers of [1, 2]) {
       const pool = runner(kernels, workers);
       const jobs = Array.from({ length: CONCURRENT_JOBS }, () =>
-        prepareLocalJob(pool, jobOptions(workload, data, 'sgd')),
+        prepareLocalJob(pool, {
+          ...jobOptions(workload, data, 'sgd'),
+          steps: Math.max(workload.steps, CONCURRENT_STEPS),
+        }),
       );
       candidates.push({
         name: `${kernels.backend} ${workers} threads`,
