@@ -65,13 +65,14 @@ export class BackendUnavailableError extends HeddleError {
   }
 }
 
-/** WASM memory is at its declared maximum. */
+/** The host refuses an array of that size, or WASM memory is at its declared maximum. */
 export class OutOfMemoryError extends HeddleError {
-  constructor(bytes: number, cause?: unknown) {
+  constructor(bytes: number, what: 'memory' | 'WebAssembly memory', cause?: unknown) {
+    const elsewhere = what === 'memory' ? '' : ', or use the native back end';
     super(
       'ERR_OUT_OF_MEMORY',
-      `cannot allocate ${bytes} bytes of WebAssembly memory`,
-      'dispose buffers that are no longer used, lower the batch size or the number of workers, or use the native back end',
+      `cannot allocate ${bytes} bytes of ${what}`,
+      `dispose buffers that are no longer used, lower the batch size or the number of workers${elsewhere}`,
       { cause },
     );
   }

@@ -1,6 +1,7 @@
 /** The native back end: bound functions of the Node addon on ordinary JavaScript memory. */
 import { HeddleError } from '../errors.js';
-import { type AnyArray, arrayOf, type KernelBuffer, makeBuffer } from './buffer.js';
+import { heapBuffer } from './allocate.js';
+import { type AnyArray, arrayOf, type KernelBuffer } from './buffer.js';
 import { arrayTypes } from './checked.js';
 import type { Dtype } from './define.js';
 import { BackendUnavailableError, NativeKernelError } from './errors.js';
@@ -48,14 +49,10 @@ export function createNative(addon: NativeAddon, isa?: string): Kernels {
     backend: 'native',
     isa: level.name,
     profile: level.profile,
-    alloc: <D extends Dtype>(length: number, dtype?: D) => {
-      const array = alignedArray(addon, length, dtype ?? 'f32');
-      return makeBuffer(
-        length,
-        () => array,
-        () => {},
-      ) as KernelBuffer<AnyArray> as KernelBuffer<ArrayOfDtype[D] & Float32Array>;
-    },
+    alloc: <D extends Dtype>(length: number, dtype?: D) =>
+      heapBuffer(length, dtype ?? 'f32', (bytes) =>
+        alignedArray(addon, length, bytes, dtype ?? 'f32'),
+      ) as KernelBuffer<ArrayOfDtype[D] & Float32Array>,
     bind: (name, operands) => bind(name, bodies[name], operands),
     dispose: () => {},
   };
@@ -84,11 +81,10 @@ function typedError(error: unknown): unknown {
 }
 
 // External memory is refused by some hosts (Electron), so an ordinary buffer is made 64 bytes too long and cut.
-function alignedArray(addon: NativeAddon, length: number, dtype: Dtype): AnyArray {
-  const type = arrayTypes[dtype];
-  const bytes = new Uint8Array(length * type.BYTES_PER_ELEMENT + 64);
+function alignedArray(addon: NativeAddon, length: number, byteLength: number, dtype: Dtype): AnyArray {
+  const bytes = new Uint8Array(byteLength + 64);
   const offset = (64 - addon.misalignment(bytes)) % 64;
-  return new type(bytes.buffer, offset, length);
+  return new arrayTypes[dtype](bytes.buffer, offset, length);
 }
 
 function bind(

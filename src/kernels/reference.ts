@@ -1,5 +1,6 @@
 /** The reference back end: the normative kernels in plain TypeScript, with checked arguments. */
-import { type AnyArray, type KernelBuffer, makeBuffer } from './buffer.js';
+import { heapBuffer } from './allocate.js';
+import type { AnyArray, KernelBuffer } from './buffer.js';
 import { arrayTypes, checker } from './checked.js';
 import type { Dtype } from './define.js';
 import type { KernelFunctions } from './generated/interface.js';
@@ -54,14 +55,10 @@ export function createReference(profile: Profile = 'plain'): Kernels {
     backend: 'reference',
     isa: 'javascript',
     profile,
-    alloc: <D extends Dtype>(length: number, dtype?: D) => {
-      const array = new arrayTypes[dtype ?? 'f32'](length);
-      return makeBuffer(
-        length,
-        () => array,
-        () => {},
-      ) as KernelBuffer<AnyArray> as KernelBuffer<ArrayOfDtype[D] & Float32Array>;
-    },
+    alloc: <D extends Dtype>(length: number, dtype?: D) =>
+      heapBuffer(length, dtype ?? 'f32', () => new arrayTypes[dtype ?? 'f32'](length)) as KernelBuffer<
+        ArrayOfDtype[D] & Float32Array
+      >,
     bind: (name, operands) => bindBody(name, bodies[name], operands),
     dispose: () => {},
   };

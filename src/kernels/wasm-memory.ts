@@ -78,7 +78,7 @@ export class WasmHeap {
     try {
       this.memory.grow(missing);
     } catch (cause) {
-      throw new OutOfMemoryError(bytes, cause);
+      throw new OutOfMemoryError(bytes, 'WebAssembly memory', cause);
     }
   }
 }

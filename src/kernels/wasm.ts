@@ -1,4 +1,5 @@
 /** The WASM back end: kernels on raw offsets into one unshared memory, with the reference's argument checks. */
+import { byteLength } from './allocate.js';
 import { type AnyArray, type KernelBuffer, makeBuffer } from './buffer.js';
 import { arrayTypes, checker } from './checked.js';
 import { type Dtype, type KernelSpec, lengthSymbols, symbolSources } from './define.js';
@@ -12,7 +13,8 @@ type WasmFunction = (...args: number[]) => number;
 
 /** Instantiates the engine. `module` is compiled `engine.wasm`; every call makes its own memory. */
 export async function createWasm(module: WebAssembly.Module): Promise<Kernels> {
-  const memory = new WebAssembly.Memory({ initial: 16, maximum: 65_536 });
+  // One page less than 4 GiB: the end of an operand in the last page would be address 0, and no loop would reach it.
+  const memory = new WebAssembly.Memory({ initial: 16, maximum: 65_535 });
   const imports = { env: { memory, abort: abortFromWasm } };
   const instance = await WebAssembly.instantiate(module, imports);
   const { __heap_base: heapBase } = instance.exports;
@@ -34,7 +36,7 @@ export async function createWasm(module: WebAssembly.Module): Promise<Kernels> {
     profile: 'plain',
     alloc: <D extends Dtype>(length: number, dtype?: D) => {
       const type = arrayTypes[dtype ?? 'f32'];
-      const start = heap.allocate(length * type.BYTES_PER_ELEMENT);
+      const start = heap.allocate(byteLength(length, dtype ?? 'f32'));
       const view = (): AnyArray => new type(memory.buffer, start, length);
       view().fill(0);
       return makeBuffer(length, view, () => heap.release(start)) as KernelBuffer<AnyArray> as KernelBuffer<
@@ -51,19 +53,22 @@ function abortFromWasm(_message: number, _file: number, line: number, column: nu
 }
 
 interface Staged {
-  pointer: number;
   start: number;
   array: AnyArray;
   writes: boolean;
 }
 
-/** Offset of an array in WASM memory; one that lives elsewhere is copied into a scratch block first. */
-function stage(heap: WasmHeap, array: AnyArray, reads: boolean, writes: boolean, staged: Staged[]): number {
+/** Offset of an array in WASM memory (0 for an empty one), or undefined where it lives elsewhere. */
+function offsetInside(heap: WasmHeap, array: AnyArray): number | undefined {
   if (array.length === 0) return 0;
-  if (array.buffer === heap.memory.buffer) return array.byteOffset;
+  return array.buffer === heap.memory.buffer ? array.byteOffset : undefined;
+}
+
+/** Offset of a scratch block for an array that lives elsewhere; one that is read is copied there. */
+function stage(heap: WasmHeap, array: AnyArray, reads: boolean, writes: boolean, staged: Staged[]): number {
   const start = heap.allocate(array.byteLength);
+  staged.push({ start, array, writes });
   if (reads) bytesOf(heap, start, array.byteLength).set(bytesIn(array));
-  staged.push({ pointer: start, start, array, writes });
   return start;
 }
 
@@ -73,13 +78,6 @@ function bytesOf(heap: WasmHeap, start: number, length: number): Uint8Array {
 
 function bytesIn(array: AnyArray): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-}
-
-function unstage(heap: WasmHeap, staged: readonly Staged[]): void {
-  for (const { start, array, writes } of staged) {
-    if (writes) bytesIn(array).set(bytesOf(heap, start, array.byteLength));
-    heap.release(start);
-  }
 }
 
 function wrap(
@@ -94,21 +92,32 @@ function wrap(
     const staged: Staged[] = [];
     const pointers: number[] = [];
     const scalars: number[] = [];
+    // Staging may grow the memory, which detaches the views that point into it and makes them empty: their offsets are
+    // read before anything is staged.
+    const inside = args.map((value) => {
+      if (typeof value === 'number') return undefined;
+      return ArrayBuffer.isView(value)
+        ? offsetInside(heap, value)
+        : value.map((vector) => offsetInside(heap, vector));
+    });
     try {
-      // Staging may grow the memory, which detaches views made before: operands inside it were resolved to offsets,
-      // and all staging is done before any view is made again.
       spec.args.forEach((arg, i) => {
         const value = args[i];
+        const offset = inside[i];
         if (typeof value === 'number') scalars.push(value);
-        else if (arg.kind === 'list')
-          pointers.push(stageList(heap, value as readonly Float32Array[], staged));
+        else if (Array.isArray(offset))
+          pointers.push(stageList(heap, value as readonly Float32Array[], offset, staged));
         else if (arg.kind === 'vec')
-          pointers.push(stage(heap, value as AnyArray, arg.access !== 'out', arg.access !== 'in', staged));
+          pointers.push(
+            offset ?? stage(heap, value as AnyArray, arg.access !== 'out', arg.access !== 'in', staged),
+          );
       });
       const result = body(...pointers, ...lengths, ...scalars);
+      for (const { start, array, writes } of staged)
+        if (writes) bytesIn(array).set(bytesOf(heap, start, array.byteLength));
       return spec.returns === 'void' ? undefined : signed(spec, result);
     } finally {
-      unstage(heap, staged);
+      for (const { start } of staged) heap.release(start);
     }
   };
 }
@@ -117,8 +126,13 @@ function signed(spec: KernelSpec, result: number): number {
   return spec.returns === 'u32' ? result >>> 0 : result;
 }
 
-function stageList(heap: WasmHeap, vectors: readonly Float32Array[], staged: Staged[]): number {
-  const offsets = vectors.map((vector) => stage(heap, vector, true, false, staged));
+function stageList(
+  heap: WasmHeap,
+  vectors: readonly Float32Array[],
+  inside: readonly (number | undefined)[],
+  staged: Staged[],
+): number {
+  const offsets = vectors.map((vector, k) => inside[k] ?? stage(heap, vector, true, false, staged));
   return stage(heap, Uint32Array.from(offsets), true, false, staged);
 }
 
