@@ -46,6 +46,7 @@ function namedModel({ model }: SimulateConfig, objects: CustomObjects, data: Dat
       return mnistCnn(data.classes);
     case 'cifar10-cnn':
       return cifar10Cnn(data.classes);
+    case 'module':
     case 'custom':
       if (!objects.model)
         throw new InvalidArgumentError('simulate', 'model', 'a traced model', objects.model);

@@ -65,6 +65,18 @@ export class UserCodeError extends HeddleError {
   }
 }
 
+/** A module that should export a model does not. */
+export class ModelModuleError extends HeddleError {
+  constructor(module: string, problem: string, cause?: unknown) {
+    super(
+      'ERR_MODEL_MODULE',
+      `model module ${module} ${problem}`,
+      'export `model`, made with defineModel from the same installation of heddle',
+      { cause },
+    );
+  }
+}
+
 /** A user's trainer or strategy returned something of the wrong form. */
 export class UserResultError extends HeddleError {
   constructor(hook: string, round: number, problem: string, hint: string) {

@@ -9,7 +9,7 @@ export interface EventStream extends AsyncIterable<RunEvent> {
 }
 
 /** Events kept for a reader that has not come yet; a run that nobody watches must not grow. */
-const kKept = 1024;
+const kKept = 128;
 
 /** Every reader has a queue of its own, from its first `next` until it leaves: a slow one loses nothing. */
 export function createEventStream(): EventStream {

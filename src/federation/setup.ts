@@ -9,6 +9,7 @@ import { defaultBackendOptions } from '../kernels/current.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { type BackendInfo, compiledWasm, loadBackend, resolveBackend } from '../kernels/select.js';
 import type { Model } from '../program/model.js';
+import { ParamSpec } from '../tensor/param-spec.js';
 import { createInlineRunner } from '../train/inline-runner.js';
 import type { JobRunner } from '../train/job.js';
 import { createLocalTrainer, type LocalTrainer } from '../train/local-trainer.js';
@@ -23,6 +24,7 @@ import type { CustomObjects } from './config/objects.js';
 import type { ResolvedConfig } from './config/resolve.js';
 import { configuredCohortSize } from './config/rule-context.js';
 import type { SimulateConfig } from './config/schema.js';
+import { ModelModuleError } from './errors.js';
 import { type Host, shapedFor, taskShape } from './host.js';
 import { type CohortSampling, checkSampling } from './sampling.js';
 import type { Strategy } from './strategies/strategy.js';
@@ -61,7 +63,9 @@ export interface RunSetup {
 }
 
 /** @throws every error that a configuration can meet on real data: files, shapes, back end, cohort. */
-export async function setUp({ config, objects }: ResolvedConfig, host: Host): Promise<RunSetup> {
+export async function setUp(resolved: ResolvedConfig, host: Host): Promise<RunSetup> {
+  const { config } = resolved;
+  const objects = await withModel(resolved, host);
   const { addon, ...backend } = resolveBackend(backendOptions(config));
   const kernels = await loadBackend({ ...backendOptions(config), backend: backend.backend });
   const loaded = objects.dataset ? asTask(objects.dataset) : await host.loadTask(config);
@@ -120,6 +124,27 @@ function ascending(length: number): Uint32Array {
   const index = sharedU32(length);
   for (let i = 0; i < length; i++) index[i] = i;
   return index;
+}
+
+/** The objects of the run, with the model of `model.type: module` among them. */
+async function withModel({ config, objects }: ResolvedConfig, host: Host): Promise<CustomObjects> {
+  if (config.model.type !== 'module') return objects;
+  const { path } = config.model;
+  let model: Model | undefined;
+  try {
+    ({ model } = (await import(host.moduleUrl(path))) as { model?: Model });
+  } catch (error) {
+    // A model that does not fit together names its layer and line itself.
+    if (error instanceof HeddleError) throw error;
+    throw new ModelModuleError(
+      path,
+      `cannot be loaded: ${error instanceof Error ? error.message : String(error)}`,
+      error,
+    );
+  }
+  if (!(model?.spec instanceof ParamSpec))
+    throw new ModelModuleError(path, 'has no export `model` made with defineModel');
+  return { ...objects, model };
 }
 
 function backendOptions({ backend }: SimulateConfig) {

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import {
   type CliResult,
@@ -197,6 +198,57 @@ describe("a user's trainer", () => {
     const result = await failing(config);
     expect(result.code).toBe(1);
     expect(errorOf(result).message).toContain('trainer.mjs');
+  });
+});
+
+describe("a user's model", () => {
+  async function withModel(text: string): Promise<{ config: string; module: string }> {
+    const folder = await temporaryFolder();
+    const module = join(folder, 'net.mjs');
+    const entry = pathToFileURL(join(root, 'dist', 'index.js')).href;
+    await writeFile(module, `import { defineModel } from '${entry}';\n${text}\n`);
+    return { module, ...(await writeSmallTask(folder, { model: '{ type: module, path: net.mjs }' })) };
+  }
+
+  it('is traced from its module and trained', async () => {
+    const { config } = await withModel(
+      `export const model = defineModel({ input: [784], classes: 10 }, (t, x) =>
+  t.dense(t.tanh(t.dense(x, { units: 12, name: 'fc1' })), { units: 10, name: 'out' }));`,
+    );
+    const result = await failing(config);
+    expect(result.code).toBe(0);
+    expect(parsed(result).parameters).toBe(784 * 12 + 12 + 12 * 10 + 10);
+  });
+
+  it('whose shapes do not fit is refused with the layer and the line that made it', async () => {
+    const { config, module } = await withModel(
+      `export const model = defineModel({ input: [1, 28, 28], classes: 10 }, (t, x) =>
+  t.dense(x, { units: 10, name: 'classifier' }));`,
+    );
+    const result = await failing(config);
+    expect(result.code).toBe(2);
+    const { code, message } = errorOf(result);
+    expect(code).toBe('ERR_MODEL_SHAPE');
+    expect(message).toContain('classifier');
+    expect(message).toContain(`${module}:3`);
+  });
+
+  it('for other data is refused with both shapes', async () => {
+    const { config } = await withModel(
+      `export const model = defineModel({ input: [16], classes: 10 }, (t, x) => t.dense(x, { units: 10, name: 'fc' }));`,
+    );
+    const result = await failing(config);
+    expect(result.code).toBe(2);
+    expect(errorOf(result)).toMatchObject({ code: 'ERR_SHAPE_MISMATCH' });
+    expect(errorOf(result).message).toMatch(/\[1,28,28\], received \[16\]/);
+  });
+
+  it('that is not exported is named', async () => {
+    const { config, module } = await withModel('export const net = 1;');
+    const result = await failing(config);
+    expect(result.code).toBe(2);
+    expect(errorOf(result)).toMatchObject({ code: 'ERR_MODEL_MODULE' });
+    expect(errorOf(result).message).toContain(module);
   });
 });
 

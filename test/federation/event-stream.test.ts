@@ -45,14 +45,14 @@ describe('the event stream', () => {
     expect((await second).done).toBe(true);
   });
 
-  it('keeps the first and the latest 1023 events for a late reader, so that an unwatched run does not grow', async () => {
+  it('keeps the first and the latest 127 events for a late reader, so that an unwatched run does not grow', async () => {
     const stream = createEventStream();
     for (let round = 0; round < 5000; round++) stream.push(event(round));
     stream.end();
     const rounds = await roundsOf(stream);
-    expect(rounds).toHaveLength(1024);
+    expect(rounds).toHaveLength(128);
     expect(rounds[0]).toBe(0);
-    expect(rounds.slice(1)).toEqual(Array.from({ length: 1023 }, (_, i) => 5000 - 1023 + i));
+    expect(rounds.slice(1)).toEqual(Array.from({ length: 127 }, (_, i) => 5000 - 127 + i));
   });
 
   it('loses nothing for a reader that is slower than the run', async () => {

@@ -129,7 +129,7 @@ describe('memory', () => {
     let early = 0;
     for await (const event of run.events) if (event.event === 'round' && event.round === 60) early = used();
     await run.result;
-    // 240 rounds more: a leak of one update of 4,867 weights a client would be 28 MB. The stream keeps the last 1024 events for
+    // 240 rounds more: a leak of one update of 4,867 weights a client would be 28 MB. The stream keeps the last 128 events for
     // readers that come late, some 6 KB each; compiled code and the test runner's own records scatter by a few MB.
     expect(used() - early).toBeLessThan(8);
   });

@@ -16,6 +16,7 @@ const PATH_KEYS: readonly Path[] = [
   ['data', 'source', 'testImages'],
   ['data', 'source', 'testLabels'],
   ['client', 'trainer'],
+  ['model', 'path'],
 ];
 
 /**

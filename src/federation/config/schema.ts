@@ -37,7 +37,9 @@ const run = z.strictObject({
   onDiverge: z
     .enum(['fail', 'skip-client', 'continue'])
     .default('fail')
-    .describe('on a non-finite loss or update: fail the run, skip the client, or continue'),
+    .describe(
+      'on a non-finite training loss: fail the run, skip the client, or continue; a client whose update is not finite is always rejected',
+    ),
   targetMetric: z
     .string()
     .regex(/^[a-z0-9-]+(?:\/[a-z0-9.-]+)*$/)
@@ -138,6 +140,10 @@ const model = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('cifar10-cnn').describe('the CIFAR-10 CNN of pfl-research, 1626442 weights'),
     init,
+  }),
+  z.strictObject({
+    type: z.literal('module').describe('a traced model of your own, from a module'),
+    path: path.describe('module whose export `model` is made with defineModel, relative to this file'),
   }),
   z.strictObject({
     type: z.literal('custom').describe('a traced model passed in TypeScript'),
