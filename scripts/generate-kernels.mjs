@@ -28,7 +28,7 @@ const napiType = {
 };
 const tsArray = { f32: 'F32', f64: 'F64', u8: 'U8', i8: 'I8', u16: 'U16', i32: 'I32', u32: 'U32' };
 
-const { specs, kernelNames, lengthSymbols, symbolSources } = await loadTable();
+const { specs, kernelNames, lengthSymbols, symbolSources, parseRequirement } = await loadTable();
 const kernels = kernelNames.map((name) => {
   const spec = specs[name];
   return { name, ...spec, symbols: lengthSymbols(spec), sources: symbolSources(spec) };
@@ -65,7 +65,7 @@ async function loadTable() {
   try {
     await build({
       stdin: {
-        contents: `export * from './src/kernels/table.ts'; export { lengthSymbols, symbolSources } from './src/kernels/define.ts';`,
+        contents: `export * from './src/kernels/table.ts'; export { lengthSymbols, symbolSources, parseRequirement } from './src/kernels/define.ts';`,
         resolveDir: root,
       },
       bundle: true,
@@ -150,12 +150,11 @@ ${kernels.map((k) => `    ${k.name},`).join('\n')}
 `;
 }
 
-/** A length expression as a C++ expression over std::size_t values. */
+/** A length expression as a C++ expression over values of Extent. */
 function cExpression(kernel, expression) {
   const value = (token) => {
     const t = token.trim();
-    if (/^\d+$/.test(t)) return `std::size_t{${t}}`;
-    return kernel.symbols.includes(t) ? lengthName(kernel, t) : `std::size_t{${t}}`;
+    return `Extent{${kernel.symbols.includes(t) ? lengthName(kernel, t) : t}}`;
   };
   const ceiling = /^ceil\((\w+)\/(\w+)\)$/.exec(expression);
   if (ceiling) return `ceilDivide(${value(ceiling[1])}, ${value(ceiling[2])})`;
@@ -163,6 +162,15 @@ function cExpression(kernel, expression) {
     .split('+')
     .map((part) => part.split('*').map(value).join(' * '))
     .join(' + ');
+}
+
+/** The conditions of `requires` in C++, each with the text that names it. */
+function requirements(kernel) {
+  return (kernel.requires ?? []).map((text) => {
+    const { left, relation, right } = parseRequirement(text);
+    const [a, b] = [left, right].map((side) => cExpression(kernel, side));
+    return { text, holds: relation === 'divides' ? `divides(${a}, ${b})` : `${a} <= ${b}` };
+  });
 }
 
 /** Statements that define every free length; `sizeOf(i)` gives the C++ expression of operand i's element count. */
@@ -192,6 +200,7 @@ function bindings() {
     // A symbol of the same name as an operand would shadow it, so operands are read through their own names.
     const sizeOf = (i) => `${k.args[i].name}.size`;
     lines.push(...lengthDefinitions(k, sizeOf, '  '));
+    for (const { text, holds } of requirements(k)) lines.push(`  call.require(${holds}, "${text}");`);
     for (const arg of k.args) {
       if (arg.kind === 'scalar') continue;
       const optional = arg.kind === 'vec' && arg.optional;
@@ -200,6 +209,8 @@ function bindings() {
       // An index out of range would read or write foreign memory, so every index that a caller hands over is looked at.
       if (arg.kind === 'vec' && arg.access === 'in' && arg.below && !/^\d+$/.test(arg.below))
         lines.push(`  call.expectBelow(${arg.name}, "${arg.name}", ${cExpression(k, arg.below)});`);
+      if (arg.kind === 'vec' && arg.access === 'in' && arg.values === 'offsets')
+        lines.push(`  call.expectAscending(${arg.name}, "${arg.name}");`);
       if (arg.kind === 'list') {
         const lists = k.symbols.includes('lists') ? lengthName(k, 'lists') : undefined;
         if (lists) lines.push(`  call.expectCount(${arg.name}, "${arg.name}", ${lists});`);
@@ -269,6 +280,7 @@ function dispatch() {
       ...lengthDefinitions(k, sizeOf(k), '      ').map((line) =>
         line.replace('const std::size_t', '[[maybe_unused]] const std::size_t'),
       ),
+      ...requirements(k).map(({ text, holds }) => `      if (!(${holds})) return "${text}";`),
       ...vectorsOf(k).map((arg, i) => {
         const absent = arg.optional ? `op.lengths[${i}] != 0 && ` : '';
         return `      if (${absent}op.lengths[${i}] != ${cExpression(k, arg.length)}) return "${arg.name}";`;
@@ -289,6 +301,7 @@ function dispatch() {
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/lengths.hpp"
 #include "table.hpp"
 
 namespace heddle {
@@ -319,9 +332,6 @@ ${rows.join('\n')}
 };
 
 namespace dispatch_detail {
-constexpr std::size_t ceilDivide(std::size_t a, std::size_t b) { return b == 0 ? 0 : (a + b - 1) / b; }
-/// The other factor of a length; one that does not divide is caught by the length check that follows.
-constexpr std::size_t divideLength(std::size_t length, std::size_t factor) { return factor == 0 ? 0 : length / factor; }
 /// Integers arrive as float64; out of range is undefined in C++, so it is clamped to 0 and caught by the checks.
 template <typename T>
 constexpr T scalarAs(double value) {
@@ -335,7 +345,8 @@ constexpr T scalarAs(double value) {
 }
 }  // namespace dispatch_detail
 
-/// Name of the first operand whose length does not follow from the others and the scalars, or null when all agree.
+/// The first requirement that the op does not obey, or the name of the first operand whose length does not follow from the
+/// others and the scalars; null when all agree.
 inline const char* checkOp(KernelId id, const OpArgs& op) {
   using namespace dispatch_detail;
   switch (id) {

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <type_traits>
 
+#include "kernels/lengths.hpp"
 #include "table.hpp"
 
 namespace heddle {
@@ -92,14 +93,14 @@ class Call {
   }
 
   template <typename T>
-  void expect(const Span<T>& span, const char* name, std::size_t wanted) {
+  void expect(const Span<T>& span, const char* name, Extent wanted) {
     if (span.size != wanted) lengthError(name, wanted, span.size);
   }
   template <typename T>
-  void expectOptional(const Span<T>& span, const char* name, std::size_t wanted) {
+  void expectOptional(const Span<T>& span, const char* name, Extent wanted) {
     if (span.size != 0 && span.size != wanted) lengthError(name, wanted, span.size);
   }
-  void expectList(const ListSpan& list, const char* name, std::size_t wanted) {
+  void expectList(const ListSpan& list, const char* name, Extent wanted) {
     for (std::size_t k = 0; k < list.count; ++k)
       if (list.sizes[k] != wanted) lengthError(name, wanted, list.sizes[k]);
   }
@@ -108,10 +109,19 @@ class Call {
       fail("ERR_SHAPE_MISMATCH", "%s must hold %zu vectors, received %zu", name, wanted, list.count);
   }
   template <typename T>
-  void expectBelow(const Span<T>& span, const char* name, std::size_t bound) {
+  void expectBelow(const Span<T>& span, const char* name, Extent bound) {
     for (std::size_t i = 0; i < span.size && !failed_; ++i)
-      if (static_cast<std::uint64_t>(static_cast<std::int64_t>(span.data[i])) >= bound)
-        fail("ERR_INDEX_RANGE", "%s[%zu] must be below %zu", name, i, bound);
+      if (static_cast<std::uint64_t>(static_cast<std::int64_t>(span.data[i])) >= bound.value)
+        fail("ERR_INDEX_RANGE", "%s[%zu] must be below %zu", name, i, bound.value);
+  }
+  template <typename T>
+  void expectAscending(const Span<T>& span, const char* name) {
+    for (std::size_t i = 1; i < span.size && !failed_; ++i)
+      if (span.data[i] < span.data[i - 1])
+        fail("ERR_INDEX_RANGE", "%s[%zu] is below the offset before it", name, i);
+  }
+  void require(bool holds, const char* requirement) {
+    if (!holds) fail("ERR_SHAPE_MISMATCH", "the call does not obey %s", requirement);
   }
 
   napi_value number(double value) {
@@ -159,8 +169,8 @@ class Call {
     }
   }
 
-  void lengthError(const char* name, std::size_t wanted, std::size_t received) {
-    fail("ERR_SHAPE_MISMATCH", "%s must have %zu elements, received %zu", name, wanted, received);
+  void lengthError(const char* name, Extent wanted, std::size_t received) {
+    fail("ERR_SHAPE_MISMATCH", "%s must have %zu elements, received %zu", name, wanted.value, received);
   }
 
   template <typename... Values>

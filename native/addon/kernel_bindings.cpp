@@ -5,12 +5,6 @@
 namespace heddle {
 namespace {
 
-constexpr std::size_t ceilDivide(std::size_t a, std::size_t b) { return b == 0 ? 0 : (a + b - 1) / b; }
-// The other factor of a length; one that does not divide is caught by the length check that follows.
-constexpr std::size_t divideLength(std::size_t length, std::size_t factor) {
-  return factor == 0 ? 0 : length / factor;
-}
-
 #include "generated/bindings.inc"
 
 }  // namespace

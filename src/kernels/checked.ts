@@ -1,8 +1,14 @@
 /** Argument checks shared by the reference and WASM back ends; the native addon makes the same ones in C++. */
 import { InvalidArgumentError } from '../errors.js';
 import { type AnyArray, arrayOf } from './buffer.js';
-import { type Dtype, evaluateLength, type KernelSpec, symbolSources } from './define.js';
-import { DtypeError, IndexRangeError, KernelLengthError } from './errors.js';
+import { type Dtype, evaluateLength, type KernelSpec, parseRequirement, symbolSources } from './define.js';
+import {
+  DtypeError,
+  IndexRangeError,
+  KernelLengthError,
+  KernelShapeError,
+  OffsetOrderError,
+} from './errors.js';
 
 export const arrayTypes = {
   f32: Float32Array,
@@ -23,6 +29,7 @@ export interface CheckedCall {
 /** Makes the checker of a kernel: `check(args)` throws a typed error or returns the call ready to run. */
 export function checker(name: string, spec: KernelSpec): (args: readonly unknown[]) => CheckedCall {
   const sources = symbolSources(spec);
+  const requirements = (spec.requires ?? []).map((text) => ({ text, ...parseRequirement(text) }));
   return (received) => {
     if (received.length !== spec.args.length)
       throw new InvalidArgumentError(name, 'the call', `${spec.args.length} arguments`, received.length);
@@ -43,6 +50,11 @@ export function checker(name: string, spec: KernelSpec): (args: readonly unknown
       values[symbol] = factor === 0 ? 0 : Math.floor(size / factor);
       return values[symbol];
     });
+    for (const { text, left, relation, right } of requirements) {
+      const a = evaluateLength(left, values);
+      const b = evaluateLength(right, values);
+      if (!(relation === '<=' ? a <= b : a > 0 && b % a === 0)) throw new KernelShapeError(name, text);
+    }
     spec.args.forEach((arg, i) => {
       if (arg.kind === 'scalar') return;
       const value = args[i];
@@ -60,6 +72,8 @@ export function checker(name: string, spec: KernelSpec): (args: readonly unknown
       if (!absent && size !== expected) throw new KernelLengthError(name, arg.name, expected, size);
       if (arg.kind === 'vec' && arg.access === 'in' && arg.below && !/^\d+$/.test(arg.below))
         expectBelow(name, arg.name, value as AnyArray, evaluateLength(arg.below, values));
+      if (arg.kind === 'vec' && arg.access === 'in' && arg.values === 'offsets')
+        expectAscending(name, arg.name, value as AnyArray);
     });
     return { args, lengths };
   };
@@ -111,6 +125,11 @@ function expectBelow(kernel: string, name: string, index: AnyArray, bound: numbe
     if (!(index[i] >= 0 && index[i] < bound)) throw new IndexRangeError(kernel, name, i, bound);
 }
 
+function expectAscending(kernel: string, name: string, offsets: AnyArray): void {
+  for (let i = 1; i < offsets.length; i++)
+    if (offsets[i] < offsets[i - 1]) throw new OffsetOrderError(kernel, name, i);
+}
+
 function nameOf(value: unknown): string {
-  return typeof value === 'object' && value !== null ? value.constructor.name : typeof value;
+  return typeof value === 'object' ? (value?.constructor?.name ?? 'null') : typeof value;
 }

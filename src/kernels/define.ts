@@ -31,7 +31,7 @@ export interface VectorArg {
   /** May be empty, which means "not there" (a bias, a velocity). */
   optional: boolean;
   values: Values;
-  /** Exclusive upper bound of `index` and `label` values, an expression. */
+  /** Exclusive upper bound of `index`, `label` and `offsets` values, an expression. Offsets ascend as well. */
   below?: string;
 }
 
@@ -62,6 +62,11 @@ export interface KernelSpec {
   family: string;
   args: readonly KernelArg[];
   returns: 'void' | ScalarType;
+  /**
+   * What lengths and scalars must obey beyond the operands' lengths, so that no call can leave its operands:
+   * `outHeight*stride+size <= height+stride`, or `channels divides cols`.
+   */
+  requires?: readonly string[];
   equality: EqualityClass;
   cases: readonly Case[];
   /** Sizes that `heddle bench kernels` times; absent: not timed. */
@@ -172,6 +177,13 @@ export function evaluateLength(expression: string, values: Readonly<Record<strin
   return expression
     .split('+')
     .reduce((sum, part) => sum + part.split('*').reduce((product, t) => product * term(t, values), 1), 0);
+}
+
+/** The two sides of a requirement of `KernelSpec.requires`, and how they have to stand to each other. */
+export function parseRequirement(text: string): { left: string; relation: '<=' | 'divides'; right: string } {
+  const parts = /^(.+) (<=|divides) (.+)$/.exec(text);
+  if (!parts) throw new RangeError(`not a requirement: ${text}`);
+  return { left: parts[1], relation: parts[2] as '<=' | 'divides', right: parts[3] };
 }
 
 function term(text: string, values: Readonly<Record<string, number>>): number {

@@ -22,6 +22,28 @@ export class KernelLengthError extends HeddleError {
   }
 }
 
+/** Scalars and lengths that would lead a kernel out of its operands. */
+export class KernelShapeError extends HeddleError {
+  constructor(kernel: string, requirement: string) {
+    super(
+      'ERR_SHAPE_MISMATCH',
+      `${kernel}: the call does not obey ${requirement}`,
+      'pass the sizes, strides and counts that belong to the operands',
+    );
+  }
+}
+
+/** Offsets of segments that go backwards. */
+export class OffsetOrderError extends HeddleError {
+  constructor(kernel: string, argument: string, position: number) {
+    super(
+      'ERR_INDEX_RANGE',
+      `${kernel}: ${argument}[${position}] is below the offset before it`,
+      `sort ${argument}: a segment ends where the next one starts`,
+    );
+  }
+}
+
 /** An index operand points outside what it indexes. */
 export class IndexRangeError extends HeddleError {
   constructor(kernel: string, argument: string, position: number, bound: number) {

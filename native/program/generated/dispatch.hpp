@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/lengths.hpp"
 #include "table.hpp"
 
 namespace heddle {
@@ -124,9 +125,6 @@ constexpr OpSignature kSignatures[] = {
 };
 
 namespace dispatch_detail {
-constexpr std::size_t ceilDivide(std::size_t a, std::size_t b) { return b == 0 ? 0 : (a + b - 1) / b; }
-/// The other factor of a length; one that does not divide is caught by the length check that follows.
-constexpr std::size_t divideLength(std::size_t length, std::size_t factor) { return factor == 0 ? 0 : length / factor; }
 /// Integers arrive as float64; out of range is undefined in C++, so it is clamped to 0 and caught by the checks.
 template <typename T>
 constexpr T scalarAs(double value) {
@@ -140,180 +138,181 @@ constexpr T scalarAs(double value) {
 }
 }  // namespace dispatch_detail
 
-/// Name of the first operand whose length does not follow from the others and the scalars, or null when all agree.
+/// The first requirement that the op does not obey, or the name of the first operand whose length does not follow from the
+/// others and the scalars; null when all agree.
 inline const char* checkOp(KernelId id, const OpArgs& op) {
   using namespace dispatch_detail;
   switch (id) {
     case KernelId::fillF32: {
       [[maybe_unused]] const auto value = scalarAs<float>(op.scalars[0]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "dst";
+      if (op.lengths[0] != Extent{n}) return "dst";
       return nullptr;
     }
     case KernelId::copyF32: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "dst";
-      if (op.lengths[1] != n) return "src";
+      if (op.lengths[0] != Extent{n}) return "dst";
+      if (op.lengths[1] != Extent{n}) return "src";
       return nullptr;
     }
     case KernelId::scaleF32: {
       [[maybe_unused]] const auto factor = scalarAs<float>(op.scalars[0]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "x";
+      if (op.lengths[0] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::axpyF32: {
       [[maybe_unused]] const auto a = scalarAs<float>(op.scalars[0]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "y";
-      if (op.lengths[1] != n) return "x";
+      if (op.lengths[0] != Extent{n}) return "y";
+      if (op.lengths[1] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::addF32: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "dst";
-      if (op.lengths[1] != n) return "a";
-      if (op.lengths[2] != n) return "b";
+      if (op.lengths[0] != Extent{n}) return "dst";
+      if (op.lengths[1] != Extent{n}) return "a";
+      if (op.lengths[2] != Extent{n}) return "b";
       return nullptr;
     }
     case KernelId::subtractF32: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "dst";
-      if (op.lengths[1] != n) return "a";
-      if (op.lengths[2] != n) return "b";
+      if (op.lengths[0] != Extent{n}) return "dst";
+      if (op.lengths[1] != Extent{n}) return "a";
+      if (op.lengths[2] != Extent{n}) return "b";
       return nullptr;
     }
     case KernelId::multiplyF32: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "dst";
-      if (op.lengths[1] != n) return "a";
-      if (op.lengths[2] != n) return "b";
+      if (op.lengths[0] != Extent{n}) return "dst";
+      if (op.lengths[1] != Extent{n}) return "a";
+      if (op.lengths[2] != Extent{n}) return "b";
       return nullptr;
     }
     case KernelId::lerpF32: {
       [[maybe_unused]] const auto t = scalarAs<float>(op.scalars[0]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "dst";
-      if (op.lengths[1] != n) return "a";
-      if (op.lengths[2] != n) return "b";
+      if (op.lengths[0] != Extent{n}) return "dst";
+      if (op.lengths[1] != Extent{n}) return "a";
+      if (op.lengths[2] != Extent{n}) return "b";
       return nullptr;
     }
     case KernelId::applyMaskF32: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "x";
-      if (op.lengths[1] != n) return "mask";
+      if (op.lengths[0] != Extent{n}) return "x";
+      if (op.lengths[1] != Extent{n}) return "mask";
       return nullptr;
     }
     case KernelId::addF64: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "dst";
-      if (op.lengths[1] != n) return "src";
+      if (op.lengths[0] != Extent{n}) return "dst";
+      if (op.lengths[1] != Extent{n}) return "src";
       return nullptr;
     }
     case KernelId::copyF64: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "dst";
-      if (op.lengths[1] != n) return "src";
+      if (op.lengths[0] != Extent{n}) return "dst";
+      if (op.lengths[1] != Extent{n}) return "src";
       return nullptr;
     }
     case KernelId::fillF64: {
       [[maybe_unused]] const auto value = scalarAs<double>(op.scalars[0]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "dst";
+      if (op.lengths[0] != Extent{n}) return "dst";
       return nullptr;
     }
     case KernelId::dotF32: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "a";
-      if (op.lengths[1] != n) return "b";
+      if (op.lengths[0] != Extent{n}) return "a";
+      if (op.lengths[1] != Extent{n}) return "b";
       return nullptr;
     }
     case KernelId::sumSquaresF32: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "x";
+      if (op.lengths[0] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::maxAbsF32: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "x";
+      if (op.lengths[0] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::allFiniteF32: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "x";
+      if (op.lengths[0] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::dotAndNormsF32: {
       [[maybe_unused]] const std::size_t n = op.lengths[1];
-      if (op.lengths[0] != std::size_t{3}) return "out";
-      if (op.lengths[1] != n) return "a";
-      if (op.lengths[2] != n) return "b";
+      if (op.lengths[0] != Extent{3}) return "out";
+      if (op.lengths[1] != Extent{n}) return "a";
+      if (op.lengths[2] != Extent{n}) return "b";
       return nullptr;
     }
     case KernelId::sumSegmentsF32: {
       [[maybe_unused]] const std::size_t segments = op.lengths[0];
       [[maybe_unused]] const std::size_t n = op.lengths[1];
-      if (op.lengths[0] != segments) return "out";
-      if (op.lengths[1] != n) return "x";
-      if (op.lengths[2] != segments + std::size_t{1}) return "offsets";
+      if (op.lengths[0] != Extent{segments}) return "out";
+      if (op.lengths[1] != Extent{n}) return "x";
+      if (op.lengths[2] != Extent{segments} + Extent{1}) return "offsets";
       return nullptr;
     }
     case KernelId::sumSquaresRowsF32: {
       [[maybe_unused]] const auto cols = scalarAs<std::uint32_t>(op.scalars[0]);
       [[maybe_unused]] const std::size_t rows = op.lengths[0];
-      if (op.lengths[0] != rows) return "out";
-      if (op.lengths[1] != rows * std::size_t{cols}) return "x";
+      if (op.lengths[0] != Extent{rows}) return "out";
+      if (op.lengths[1] != Extent{rows} * Extent{cols}) return "x";
       return nullptr;
     }
     case KernelId::clipInPlaceF32: {
       [[maybe_unused]] const auto maxNorm = scalarAs<double>(op.scalars[0]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "x";
+      if (op.lengths[0] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::clipAccumulateF64: {
       [[maybe_unused]] const auto maxNorm = scalarAs<double>(op.scalars[0]);
       [[maybe_unused]] const auto weight = scalarAs<double>(op.scalars[1]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "acc";
-      if (op.lengths[1] != n) return "x";
+      if (op.lengths[0] != Extent{n}) return "acc";
+      if (op.lengths[1] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::accumulateF64: {
       [[maybe_unused]] const auto weight = scalarAs<double>(op.scalars[0]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "acc";
-      if (op.lengths[1] != n) return "x";
+      if (op.lengths[0] != Extent{n}) return "acc";
+      if (op.lengths[1] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::maskedAccumulateF64: {
       [[maybe_unused]] const auto weight = scalarAs<double>(op.scalars[0]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "acc";
-      if (op.lengths[1] != n) return "counts";
-      if (op.lengths[2] != n) return "x";
-      if (op.lengths[3] != n) return "mask";
+      if (op.lengths[0] != Extent{n}) return "acc";
+      if (op.lengths[1] != Extent{n}) return "counts";
+      if (op.lengths[2] != Extent{n}) return "x";
+      if (op.lengths[3] != Extent{n}) return "mask";
       return nullptr;
     }
     case KernelId::meanF32: {
       [[maybe_unused]] const auto denominator = scalarAs<double>(op.scalars[0]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "dst";
-      if (op.lengths[1] != n) return "acc";
+      if (op.lengths[0] != Extent{n}) return "dst";
+      if (op.lengths[1] != Extent{n}) return "acc";
       return nullptr;
     }
     case KernelId::meanOfHoldersF32: {
       [[maybe_unused]] const auto minCount = scalarAs<double>(op.scalars[0]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "dst";
-      if (op.lengths[1] != n) return "acc";
-      if (op.lengths[2] != n) return "counts";
+      if (op.lengths[0] != Extent{n}) return "dst";
+      if (op.lengths[1] != Extent{n}) return "acc";
+      if (op.lengths[2] != Extent{n}) return "counts";
       return nullptr;
     }
     case KernelId::magnitudeThresholdF32: {
       [[maybe_unused]] const auto k = scalarAs<std::uint32_t>(op.scalars[0]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "x";
+      if (op.lengths[0] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::gatherBlocksF32: {
@@ -322,10 +321,10 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto inner = scalarAs<std::uint32_t>(op.scalars[2]);
       [[maybe_unused]] const std::size_t rowCount = op.lengths[2];
       [[maybe_unused]] const std::size_t columnCount = op.lengths[3];
-      if (op.lengths[0] != rowCount * columnCount * std::size_t{inner}) return "dst";
-      if (op.lengths[1] != std::size_t{sourceRows} * std::size_t{sourceColumns} * std::size_t{inner}) return "src";
-      if (op.lengths[2] != rowCount) return "rows";
-      if (op.lengths[3] != columnCount) return "columns";
+      if (op.lengths[0] != Extent{rowCount} * Extent{columnCount} * Extent{inner}) return "dst";
+      if (op.lengths[1] != Extent{sourceRows} * Extent{sourceColumns} * Extent{inner}) return "src";
+      if (op.lengths[2] != Extent{rowCount}) return "rows";
+      if (op.lengths[3] != Extent{columnCount}) return "columns";
       return nullptr;
     }
     case KernelId::scatterBlocksF32: {
@@ -334,10 +333,10 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto inner = scalarAs<std::uint32_t>(op.scalars[2]);
       [[maybe_unused]] const std::size_t rowCount = op.lengths[2];
       [[maybe_unused]] const std::size_t columnCount = op.lengths[3];
-      if (op.lengths[0] != std::size_t{targetRows} * std::size_t{targetColumns} * std::size_t{inner}) return "dst";
-      if (op.lengths[1] != rowCount * columnCount * std::size_t{inner}) return "src";
-      if (op.lengths[2] != rowCount) return "rows";
-      if (op.lengths[3] != columnCount) return "columns";
+      if (op.lengths[0] != Extent{targetRows} * Extent{targetColumns} * Extent{inner}) return "dst";
+      if (op.lengths[1] != Extent{rowCount} * Extent{columnCount} * Extent{inner}) return "src";
+      if (op.lengths[2] != Extent{rowCount}) return "rows";
+      if (op.lengths[3] != Extent{columnCount}) return "columns";
       return nullptr;
     }
     case KernelId::gatherRowsU8F32: {
@@ -345,28 +344,29 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto cols = scalarAs<std::uint32_t>(op.scalars[1]);
       [[maybe_unused]] const auto channels = scalarAs<std::uint32_t>(op.scalars[2]);
       [[maybe_unused]] const std::size_t rows = op.lengths[2];
-      if (op.lengths[0] != rows * std::size_t{cols}) return "dst";
-      if (op.lengths[1] != std::size_t{sourceRows} * std::size_t{cols}) return "src";
-      if (op.lengths[2] != rows) return "index";
-      if (op.lengths[3] != std::size_t{channels}) return "scales";
-      if (op.lengths[4] != std::size_t{channels}) return "shifts";
+      if (!(divides(Extent{channels}, Extent{cols}))) return "channels divides cols";
+      if (op.lengths[0] != Extent{rows} * Extent{cols}) return "dst";
+      if (op.lengths[1] != Extent{sourceRows} * Extent{cols}) return "src";
+      if (op.lengths[2] != Extent{rows}) return "index";
+      if (op.lengths[3] != Extent{channels}) return "scales";
+      if (op.lengths[4] != Extent{channels}) return "shifts";
       return nullptr;
     }
     case KernelId::gatherRowsF32: {
       [[maybe_unused]] const auto sourceRows = scalarAs<std::uint32_t>(op.scalars[0]);
       [[maybe_unused]] const auto cols = scalarAs<std::uint32_t>(op.scalars[1]);
       [[maybe_unused]] const std::size_t rows = op.lengths[2];
-      if (op.lengths[0] != rows * std::size_t{cols}) return "dst";
-      if (op.lengths[1] != std::size_t{sourceRows} * std::size_t{cols}) return "src";
-      if (op.lengths[2] != rows) return "index";
+      if (op.lengths[0] != Extent{rows} * Extent{cols}) return "dst";
+      if (op.lengths[1] != Extent{sourceRows} * Extent{cols}) return "src";
+      if (op.lengths[2] != Extent{rows}) return "index";
       return nullptr;
     }
     case KernelId::gatherI32: {
       [[maybe_unused]] const std::size_t rows = op.lengths[0];
       [[maybe_unused]] const std::size_t sourceRows = op.lengths[1];
-      if (op.lengths[0] != rows) return "dst";
-      if (op.lengths[1] != sourceRows) return "src";
-      if (op.lengths[2] != rows) return "index";
+      if (op.lengths[0] != Extent{rows}) return "dst";
+      if (op.lengths[1] != Extent{sourceRows}) return "src";
+      if (op.lengths[2] != Extent{rows}) return "index";
       return nullptr;
     }
     case KernelId::randomBitsU32: {
@@ -377,7 +377,7 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto step = scalarAs<std::uint32_t>(op.scalars[4]);
       [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[5]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "out";
+      if (op.lengths[0] != Extent{n}) return "out";
       return nullptr;
     }
     case KernelId::uniformF32: {
@@ -388,7 +388,7 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto step = scalarAs<std::uint32_t>(op.scalars[4]);
       [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[5]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "out";
+      if (op.lengths[0] != Extent{n}) return "out";
       return nullptr;
     }
     case KernelId::normalF32: {
@@ -400,7 +400,7 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto step = scalarAs<std::uint32_t>(op.scalars[5]);
       [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[6]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "out";
+      if (op.lengths[0] != Extent{n}) return "out";
       return nullptr;
     }
     case KernelId::addNormalF32: {
@@ -412,7 +412,7 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto step = scalarAs<std::uint32_t>(op.scalars[5]);
       [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[6]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "x";
+      if (op.lengths[0] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::normalF64: {
@@ -424,7 +424,7 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto step = scalarAs<std::uint32_t>(op.scalars[5]);
       [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[6]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "out";
+      if (op.lengths[0] != Extent{n}) return "out";
       return nullptr;
     }
     case KernelId::bernoulliU8: {
@@ -436,7 +436,7 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto step = scalarAs<std::uint32_t>(op.scalars[5]);
       [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[6]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "out";
+      if (op.lengths[0] != Extent{n}) return "out";
       return nullptr;
     }
     case KernelId::permutationU32: {
@@ -445,31 +445,31 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto step = scalarAs<std::uint32_t>(op.scalars[2]);
       [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[3]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "out";
+      if (op.lengths[0] != Extent{n}) return "out";
       return nullptr;
     }
     case KernelId::encodeF16: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "codes";
-      if (op.lengths[1] != n) return "x";
+      if (op.lengths[0] != Extent{n}) return "codes";
+      if (op.lengths[1] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::decodeF16: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "x";
-      if (op.lengths[1] != n) return "codes";
+      if (op.lengths[0] != Extent{n}) return "x";
+      if (op.lengths[1] != Extent{n}) return "codes";
       return nullptr;
     }
     case KernelId::encodeBf16: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "codes";
-      if (op.lengths[1] != n) return "x";
+      if (op.lengths[0] != Extent{n}) return "codes";
+      if (op.lengths[1] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::decodeBf16: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "x";
-      if (op.lengths[1] != n) return "codes";
+      if (op.lengths[0] != Extent{n}) return "x";
+      if (op.lengths[1] != Extent{n}) return "codes";
       return nullptr;
     }
     case KernelId::encodeF16Stochastic: {
@@ -480,8 +480,8 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto step = scalarAs<std::uint32_t>(op.scalars[4]);
       [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[5]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "codes";
-      if (op.lengths[1] != n) return "x";
+      if (op.lengths[0] != Extent{n}) return "codes";
+      if (op.lengths[1] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::encodeBf16Stochastic: {
@@ -492,16 +492,17 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto step = scalarAs<std::uint32_t>(op.scalars[4]);
       [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[5]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "codes";
-      if (op.lengths[1] != n) return "x";
+      if (op.lengths[0] != Extent{n}) return "codes";
+      if (op.lengths[1] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::quantizeInt8: {
       [[maybe_unused]] const auto block = scalarAs<std::uint32_t>(op.scalars[0]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "codes";
-      if (op.lengths[1] != ceilDivide(n, std::size_t{block})) return "scales";
-      if (op.lengths[2] != n) return "x";
+      if (!(Extent{1} <= Extent{block})) return "1 <= block";
+      if (op.lengths[0] != Extent{n}) return "codes";
+      if (op.lengths[1] != ceilDivide(Extent{n}, Extent{block})) return "scales";
+      if (op.lengths[2] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::quantizeInt8Stochastic: {
@@ -513,46 +514,49 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto step = scalarAs<std::uint32_t>(op.scalars[5]);
       [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[6]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "codes";
-      if (op.lengths[1] != ceilDivide(n, std::size_t{block})) return "scales";
-      if (op.lengths[2] != n) return "x";
+      if (!(Extent{1} <= Extent{block})) return "1 <= block";
+      if (op.lengths[0] != Extent{n}) return "codes";
+      if (op.lengths[1] != ceilDivide(Extent{n}, Extent{block})) return "scales";
+      if (op.lengths[2] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::dequantizeInt8: {
       [[maybe_unused]] const auto block = scalarAs<std::uint32_t>(op.scalars[0]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "x";
-      if (op.lengths[1] != n) return "codes";
-      if (op.lengths[2] != ceilDivide(n, std::size_t{block})) return "scales";
+      if (!(Extent{1} <= Extent{block})) return "1 <= block";
+      if (op.lengths[0] != Extent{n}) return "x";
+      if (op.lengths[1] != Extent{n}) return "codes";
+      if (op.lengths[2] != ceilDivide(Extent{n}, Extent{block})) return "scales";
       return nullptr;
     }
     case KernelId::dequantizeAccumulateInt8: {
       [[maybe_unused]] const auto block = scalarAs<std::uint32_t>(op.scalars[0]);
       [[maybe_unused]] const auto weight = scalarAs<double>(op.scalars[1]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "acc";
-      if (op.lengths[1] != n) return "codes";
-      if (op.lengths[2] != ceilDivide(n, std::size_t{block})) return "scales";
+      if (!(Extent{1} <= Extent{block})) return "1 <= block";
+      if (op.lengths[0] != Extent{n}) return "acc";
+      if (op.lengths[1] != Extent{n}) return "codes";
+      if (op.lengths[2] != ceilDivide(Extent{n}, Extent{block})) return "scales";
       return nullptr;
     }
     case KernelId::accumulateSquaresF64: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "acc";
-      if (op.lengths[1] != n) return "g";
+      if (op.lengths[0] != Extent{n}) return "acc";
+      if (op.lengths[1] != Extent{n}) return "g";
       return nullptr;
     }
     case KernelId::movingAverageSquaresF32: {
       [[maybe_unused]] const auto decay = scalarAs<float>(op.scalars[0]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "v";
-      if (op.lengths[1] != n) return "g";
+      if (op.lengths[0] != Extent{n}) return "v";
+      if (op.lengths[1] != Extent{n}) return "g";
       return nullptr;
     }
     case KernelId::scoreUnitsF64: {
       [[maybe_unused]] const auto rowLength = scalarAs<std::uint32_t>(op.scalars[0]);
       [[maybe_unused]] const std::size_t units = op.lengths[0];
-      if (op.lengths[0] != units) return "scores";
-      if (op.lengths[1] != units * std::size_t{rowLength}) return "fisher";
+      if (op.lengths[0] != Extent{units}) return "scores";
+      if (op.lengths[1] != Extent{units} * Extent{rowLength}) return "fisher";
       return nullptr;
     }
     case KernelId::gemmF32: {
@@ -564,20 +568,21 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto alpha = scalarAs<float>(op.scalars[5]);
       [[maybe_unused]] const auto beta = scalarAs<float>(op.scalars[6]);
       [[maybe_unused]] const auto activation = scalarAs<std::uint32_t>(op.scalars[7]);
-      if (op.lengths[0] != std::size_t{m} * std::size_t{n}) return "c";
-      if (op.lengths[1] != std::size_t{m} * std::size_t{k}) return "a";
-      if (op.lengths[2] != std::size_t{k} * std::size_t{n}) return "b";
-      if (op.lengths[3] != 0 && op.lengths[3] != std::size_t{n}) return "bias";
+      if (!(Extent{activation} <= Extent{3})) return "activation <= 3";
+      if (op.lengths[0] != Extent{m} * Extent{n}) return "c";
+      if (op.lengths[1] != Extent{m} * Extent{k}) return "a";
+      if (op.lengths[2] != Extent{k} * Extent{n}) return "b";
+      if (op.lengths[3] != 0 && op.lengths[3] != Extent{n}) return "bias";
       return nullptr;
     }
     case KernelId::outerRowsF32: {
       [[maybe_unused]] const auto m = scalarAs<std::uint32_t>(op.scalars[0]);
       [[maybe_unused]] const auto n = scalarAs<std::uint32_t>(op.scalars[1]);
       [[maybe_unused]] const auto beta = scalarAs<float>(op.scalars[2]);
-      [[maybe_unused]] const std::size_t rows = divideLength(op.lengths[0], std::size_t{m} * std::size_t{n});
-      if (op.lengths[0] != rows * std::size_t{m} * std::size_t{n}) return "out";
-      if (op.lengths[1] != rows * std::size_t{m}) return "a";
-      if (op.lengths[2] != rows * std::size_t{n}) return "b";
+      [[maybe_unused]] const std::size_t rows = divideLength(op.lengths[0], Extent{m} * Extent{n});
+      if (op.lengths[0] != Extent{rows} * Extent{m} * Extent{n}) return "out";
+      if (op.lengths[1] != Extent{rows} * Extent{m}) return "a";
+      if (op.lengths[2] != Extent{rows} * Extent{n}) return "b";
       return nullptr;
     }
     case KernelId::conv2dF32: {
@@ -593,10 +598,14 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto outHeight = scalarAs<std::uint32_t>(op.scalars[9]);
       [[maybe_unused]] const auto outWidth = scalarAs<std::uint32_t>(op.scalars[10]);
       [[maybe_unused]] const auto activation = scalarAs<std::uint32_t>(op.scalars[11]);
-      if (op.lengths[0] != std::size_t{batch} * std::size_t{outChannels} * std::size_t{outHeight} * std::size_t{outWidth}) return "y";
-      if (op.lengths[1] != std::size_t{batch} * std::size_t{inChannels} * std::size_t{height} * std::size_t{width}) return "x";
-      if (op.lengths[2] != std::size_t{outChannels} * std::size_t{inChannels} * std::size_t{kernelHeight} * std::size_t{kernelWidth}) return "w";
-      if (op.lengths[3] != 0 && op.lengths[3] != std::size_t{outChannels}) return "bias";
+      if (!(Extent{1} <= Extent{stride})) return "1 <= stride";
+      if (!(Extent{outHeight} * Extent{stride} + Extent{kernelHeight} <= Extent{height} + Extent{2} * Extent{padding} + Extent{stride})) return "outHeight*stride+kernelHeight <= height+2*padding+stride";
+      if (!(Extent{outWidth} * Extent{stride} + Extent{kernelWidth} <= Extent{width} + Extent{2} * Extent{padding} + Extent{stride})) return "outWidth*stride+kernelWidth <= width+2*padding+stride";
+      if (!(Extent{activation} <= Extent{3})) return "activation <= 3";
+      if (op.lengths[0] != Extent{batch} * Extent{outChannels} * Extent{outHeight} * Extent{outWidth}) return "y";
+      if (op.lengths[1] != Extent{batch} * Extent{inChannels} * Extent{height} * Extent{width}) return "x";
+      if (op.lengths[2] != Extent{outChannels} * Extent{inChannels} * Extent{kernelHeight} * Extent{kernelWidth}) return "w";
+      if (op.lengths[3] != 0 && op.lengths[3] != Extent{outChannels}) return "bias";
       return nullptr;
     }
     case KernelId::conv2dDataGradF32: {
@@ -611,9 +620,12 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto padding = scalarAs<std::uint32_t>(op.scalars[8]);
       [[maybe_unused]] const auto outHeight = scalarAs<std::uint32_t>(op.scalars[9]);
       [[maybe_unused]] const auto outWidth = scalarAs<std::uint32_t>(op.scalars[10]);
-      if (op.lengths[0] != std::size_t{batch} * std::size_t{inChannels} * std::size_t{height} * std::size_t{width}) return "dx";
-      if (op.lengths[1] != std::size_t{batch} * std::size_t{outChannels} * std::size_t{outHeight} * std::size_t{outWidth}) return "dy";
-      if (op.lengths[2] != std::size_t{outChannels} * std::size_t{inChannels} * std::size_t{kernelHeight} * std::size_t{kernelWidth}) return "w";
+      if (!(Extent{1} <= Extent{stride})) return "1 <= stride";
+      if (!(Extent{outHeight} * Extent{stride} + Extent{kernelHeight} <= Extent{height} + Extent{2} * Extent{padding} + Extent{stride})) return "outHeight*stride+kernelHeight <= height+2*padding+stride";
+      if (!(Extent{outWidth} * Extent{stride} + Extent{kernelWidth} <= Extent{width} + Extent{2} * Extent{padding} + Extent{stride})) return "outWidth*stride+kernelWidth <= width+2*padding+stride";
+      if (op.lengths[0] != Extent{batch} * Extent{inChannels} * Extent{height} * Extent{width}) return "dx";
+      if (op.lengths[1] != Extent{batch} * Extent{outChannels} * Extent{outHeight} * Extent{outWidth}) return "dy";
+      if (op.lengths[2] != Extent{outChannels} * Extent{inChannels} * Extent{kernelHeight} * Extent{kernelWidth}) return "w";
       return nullptr;
     }
     case KernelId::conv2dWeightGradF32: {
@@ -630,9 +642,12 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto outWidth = scalarAs<std::uint32_t>(op.scalars[10]);
       [[maybe_unused]] const auto alpha = scalarAs<float>(op.scalars[11]);
       [[maybe_unused]] const auto beta = scalarAs<float>(op.scalars[12]);
-      if (op.lengths[0] != std::size_t{outChannels} * std::size_t{inChannels} * std::size_t{kernelHeight} * std::size_t{kernelWidth}) return "dw";
-      if (op.lengths[1] != std::size_t{batch} * std::size_t{inChannels} * std::size_t{height} * std::size_t{width}) return "x";
-      if (op.lengths[2] != std::size_t{batch} * std::size_t{outChannels} * std::size_t{outHeight} * std::size_t{outWidth}) return "dy";
+      if (!(Extent{1} <= Extent{stride})) return "1 <= stride";
+      if (!(Extent{outHeight} * Extent{stride} + Extent{kernelHeight} <= Extent{height} + Extent{2} * Extent{padding} + Extent{stride})) return "outHeight*stride+kernelHeight <= height+2*padding+stride";
+      if (!(Extent{outWidth} * Extent{stride} + Extent{kernelWidth} <= Extent{width} + Extent{2} * Extent{padding} + Extent{stride})) return "outWidth*stride+kernelWidth <= width+2*padding+stride";
+      if (op.lengths[0] != Extent{outChannels} * Extent{inChannels} * Extent{kernelHeight} * Extent{kernelWidth}) return "dw";
+      if (op.lengths[1] != Extent{batch} * Extent{inChannels} * Extent{height} * Extent{width}) return "x";
+      if (op.lengths[2] != Extent{batch} * Extent{outChannels} * Extent{outHeight} * Extent{outWidth}) return "dy";
       return nullptr;
     }
     case KernelId::conv2dWeightGradRowsF32: {
@@ -648,9 +663,12 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto outHeight = scalarAs<std::uint32_t>(op.scalars[9]);
       [[maybe_unused]] const auto outWidth = scalarAs<std::uint32_t>(op.scalars[10]);
       [[maybe_unused]] const auto beta = scalarAs<float>(op.scalars[11]);
-      if (op.lengths[0] != std::size_t{batch} * std::size_t{outChannels} * std::size_t{inChannels} * std::size_t{kernelHeight} * std::size_t{kernelWidth}) return "out";
-      if (op.lengths[1] != std::size_t{batch} * std::size_t{inChannels} * std::size_t{height} * std::size_t{width}) return "x";
-      if (op.lengths[2] != std::size_t{batch} * std::size_t{outChannels} * std::size_t{outHeight} * std::size_t{outWidth}) return "dy";
+      if (!(Extent{1} <= Extent{stride})) return "1 <= stride";
+      if (!(Extent{outHeight} * Extent{stride} + Extent{kernelHeight} <= Extent{height} + Extent{2} * Extent{padding} + Extent{stride})) return "outHeight*stride+kernelHeight <= height+2*padding+stride";
+      if (!(Extent{outWidth} * Extent{stride} + Extent{kernelWidth} <= Extent{width} + Extent{2} * Extent{padding} + Extent{stride})) return "outWidth*stride+kernelWidth <= width+2*padding+stride";
+      if (op.lengths[0] != Extent{batch} * Extent{outChannels} * Extent{inChannels} * Extent{kernelHeight} * Extent{kernelWidth}) return "out";
+      if (op.lengths[1] != Extent{batch} * Extent{inChannels} * Extent{height} * Extent{width}) return "x";
+      if (op.lengths[2] != Extent{batch} * Extent{outChannels} * Extent{outHeight} * Extent{outWidth}) return "dy";
       return nullptr;
     }
     case KernelId::maxPoolF32: {
@@ -662,25 +680,29 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto stride = scalarAs<std::uint32_t>(op.scalars[5]);
       [[maybe_unused]] const auto outHeight = scalarAs<std::uint32_t>(op.scalars[6]);
       [[maybe_unused]] const auto outWidth = scalarAs<std::uint32_t>(op.scalars[7]);
-      if (op.lengths[0] != std::size_t{batch} * std::size_t{channels} * std::size_t{outHeight} * std::size_t{outWidth}) return "y";
-      if (op.lengths[1] != std::size_t{batch} * std::size_t{channels} * std::size_t{outHeight} * std::size_t{outWidth}) return "argmax";
-      if (op.lengths[2] != std::size_t{batch} * std::size_t{channels} * std::size_t{height} * std::size_t{width}) return "x";
+      if (!(Extent{1} <= Extent{size})) return "1 <= size";
+      if (!(Extent{1} <= Extent{stride})) return "1 <= stride";
+      if (!(Extent{outHeight} * Extent{stride} + Extent{size} <= Extent{height} + Extent{stride})) return "outHeight*stride+size <= height+stride";
+      if (!(Extent{outWidth} * Extent{stride} + Extent{size} <= Extent{width} + Extent{stride})) return "outWidth*stride+size <= width+stride";
+      if (op.lengths[0] != Extent{batch} * Extent{channels} * Extent{outHeight} * Extent{outWidth}) return "y";
+      if (op.lengths[1] != Extent{batch} * Extent{channels} * Extent{outHeight} * Extent{outWidth}) return "argmax";
+      if (op.lengths[2] != Extent{batch} * Extent{channels} * Extent{height} * Extent{width}) return "x";
       return nullptr;
     }
     case KernelId::maxPoolGradF32: {
       [[maybe_unused]] const std::size_t inputs = op.lengths[0];
       [[maybe_unused]] const std::size_t outputs = op.lengths[1];
-      if (op.lengths[0] != inputs) return "dx";
-      if (op.lengths[1] != outputs) return "dy";
-      if (op.lengths[2] != outputs) return "argmax";
+      if (op.lengths[0] != Extent{inputs}) return "dx";
+      if (op.lengths[1] != Extent{outputs}) return "dy";
+      if (op.lengths[2] != Extent{outputs}) return "argmax";
       return nullptr;
     }
     case KernelId::maxPoolGatherF32: {
       [[maybe_unused]] const std::size_t outputs = op.lengths[0];
       [[maybe_unused]] const std::size_t inputs = op.lengths[1];
-      if (op.lengths[0] != outputs) return "y";
-      if (op.lengths[1] != inputs) return "x";
-      if (op.lengths[2] != outputs) return "argmax";
+      if (op.lengths[0] != Extent{outputs}) return "y";
+      if (op.lengths[1] != Extent{inputs}) return "x";
+      if (op.lengths[2] != Extent{outputs}) return "argmax";
       return nullptr;
     }
     case KernelId::averagePoolF32: {
@@ -692,8 +714,12 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto stride = scalarAs<std::uint32_t>(op.scalars[5]);
       [[maybe_unused]] const auto outHeight = scalarAs<std::uint32_t>(op.scalars[6]);
       [[maybe_unused]] const auto outWidth = scalarAs<std::uint32_t>(op.scalars[7]);
-      if (op.lengths[0] != std::size_t{batch} * std::size_t{channels} * std::size_t{outHeight} * std::size_t{outWidth}) return "y";
-      if (op.lengths[1] != std::size_t{batch} * std::size_t{channels} * std::size_t{height} * std::size_t{width}) return "x";
+      if (!(Extent{1} <= Extent{size})) return "1 <= size";
+      if (!(Extent{1} <= Extent{stride})) return "1 <= stride";
+      if (!(Extent{outHeight} * Extent{stride} + Extent{size} <= Extent{height} + Extent{stride})) return "outHeight*stride+size <= height+stride";
+      if (!(Extent{outWidth} * Extent{stride} + Extent{size} <= Extent{width} + Extent{stride})) return "outWidth*stride+size <= width+stride";
+      if (op.lengths[0] != Extent{batch} * Extent{channels} * Extent{outHeight} * Extent{outWidth}) return "y";
+      if (op.lengths[1] != Extent{batch} * Extent{channels} * Extent{height} * Extent{width}) return "x";
       return nullptr;
     }
     case KernelId::averagePoolGradF32: {
@@ -705,59 +731,63 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto stride = scalarAs<std::uint32_t>(op.scalars[5]);
       [[maybe_unused]] const auto outHeight = scalarAs<std::uint32_t>(op.scalars[6]);
       [[maybe_unused]] const auto outWidth = scalarAs<std::uint32_t>(op.scalars[7]);
-      if (op.lengths[0] != std::size_t{batch} * std::size_t{channels} * std::size_t{height} * std::size_t{width}) return "dx";
-      if (op.lengths[1] != std::size_t{batch} * std::size_t{channels} * std::size_t{outHeight} * std::size_t{outWidth}) return "dy";
+      if (!(Extent{1} <= Extent{size})) return "1 <= size";
+      if (!(Extent{1} <= Extent{stride})) return "1 <= stride";
+      if (!(Extent{outHeight} * Extent{stride} + Extent{size} <= Extent{height} + Extent{stride})) return "outHeight*stride+size <= height+stride";
+      if (!(Extent{outWidth} * Extent{stride} + Extent{size} <= Extent{width} + Extent{stride})) return "outWidth*stride+size <= width+stride";
+      if (op.lengths[0] != Extent{batch} * Extent{channels} * Extent{height} * Extent{width}) return "dx";
+      if (op.lengths[1] != Extent{batch} * Extent{channels} * Extent{outHeight} * Extent{outWidth}) return "dy";
       return nullptr;
     }
     case KernelId::reluF32: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "y";
-      if (op.lengths[1] != n) return "x";
+      if (op.lengths[0] != Extent{n}) return "y";
+      if (op.lengths[1] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::reluGradF32: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "dx";
-      if (op.lengths[1] != n) return "dy";
-      if (op.lengths[2] != n) return "y";
+      if (op.lengths[0] != Extent{n}) return "dx";
+      if (op.lengths[1] != Extent{n}) return "dy";
+      if (op.lengths[2] != Extent{n}) return "y";
       return nullptr;
     }
     case KernelId::tanhF32: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "y";
-      if (op.lengths[1] != n) return "x";
+      if (op.lengths[0] != Extent{n}) return "y";
+      if (op.lengths[1] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::tanhGradF32: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "dx";
-      if (op.lengths[1] != n) return "dy";
-      if (op.lengths[2] != n) return "y";
+      if (op.lengths[0] != Extent{n}) return "dx";
+      if (op.lengths[1] != Extent{n}) return "dy";
+      if (op.lengths[2] != Extent{n}) return "y";
       return nullptr;
     }
     case KernelId::sigmoidF32: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "y";
-      if (op.lengths[1] != n) return "x";
+      if (op.lengths[0] != Extent{n}) return "y";
+      if (op.lengths[1] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::sigmoidGradF32: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "dx";
-      if (op.lengths[1] != n) return "dy";
-      if (op.lengths[2] != n) return "y";
+      if (op.lengths[0] != Extent{n}) return "dx";
+      if (op.lengths[1] != Extent{n}) return "dy";
+      if (op.lengths[2] != Extent{n}) return "y";
       return nullptr;
     }
     case KernelId::expF32: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "y";
-      if (op.lengths[1] != n) return "x";
+      if (op.lengths[0] != Extent{n}) return "y";
+      if (op.lengths[1] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::logF32: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "y";
-      if (op.lengths[1] != n) return "x";
+      if (op.lengths[0] != Extent{n}) return "y";
+      if (op.lengths[1] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::dropoutF32: {
@@ -769,49 +799,49 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto step = scalarAs<std::uint32_t>(op.scalars[5]);
       [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[6]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "y";
-      if (op.lengths[1] != n) return "x";
+      if (op.lengths[0] != Extent{n}) return "y";
+      if (op.lengths[1] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::softmaxF32: {
       [[maybe_unused]] const auto cols = scalarAs<std::uint32_t>(op.scalars[0]);
-      [[maybe_unused]] const std::size_t rows = divideLength(op.lengths[0], std::size_t{cols});
-      if (op.lengths[0] != rows * std::size_t{cols}) return "p";
-      if (op.lengths[1] != rows * std::size_t{cols}) return "z";
+      [[maybe_unused]] const std::size_t rows = divideLength(op.lengths[0], Extent{cols});
+      if (op.lengths[0] != Extent{rows} * Extent{cols}) return "p";
+      if (op.lengths[1] != Extent{rows} * Extent{cols}) return "z";
       return nullptr;
     }
     case KernelId::logSoftmaxF32: {
       [[maybe_unused]] const auto cols = scalarAs<std::uint32_t>(op.scalars[0]);
-      [[maybe_unused]] const std::size_t rows = divideLength(op.lengths[0], std::size_t{cols});
-      if (op.lengths[0] != rows * std::size_t{cols}) return "logp";
-      if (op.lengths[1] != rows * std::size_t{cols}) return "z";
+      [[maybe_unused]] const std::size_t rows = divideLength(op.lengths[0], Extent{cols});
+      if (op.lengths[0] != Extent{rows} * Extent{cols}) return "logp";
+      if (op.lengths[1] != Extent{rows} * Extent{cols}) return "z";
       return nullptr;
     }
     case KernelId::softmaxCrossEntropyF32: {
       [[maybe_unused]] const auto cols = scalarAs<std::uint32_t>(op.scalars[0]);
       [[maybe_unused]] const auto scale = scalarAs<float>(op.scalars[1]);
       [[maybe_unused]] const std::size_t rows = op.lengths[0];
-      if (op.lengths[0] != rows) return "loss";
-      if (op.lengths[1] != 0 && op.lengths[1] != rows * std::size_t{cols}) return "delta";
-      if (op.lengths[2] != rows * std::size_t{cols}) return "z";
-      if (op.lengths[3] != rows) return "labels";
+      if (op.lengths[0] != Extent{rows}) return "loss";
+      if (op.lengths[1] != 0 && op.lengths[1] != Extent{rows} * Extent{cols}) return "delta";
+      if (op.lengths[2] != Extent{rows} * Extent{cols}) return "z";
+      if (op.lengths[3] != Extent{rows}) return "labels";
       return nullptr;
     }
     case KernelId::countCorrectF32: {
       [[maybe_unused]] const auto cols = scalarAs<std::uint32_t>(op.scalars[0]);
       [[maybe_unused]] const std::size_t rows = op.lengths[1];
-      if (op.lengths[0] != std::size_t{3}) return "totals";
-      if (op.lengths[1] != rows) return "loss";
-      if (op.lengths[2] != rows * std::size_t{cols}) return "z";
-      if (op.lengths[3] != rows) return "labels";
+      if (op.lengths[0] != Extent{3}) return "totals";
+      if (op.lengths[1] != Extent{rows}) return "loss";
+      if (op.lengths[2] != Extent{rows} * Extent{cols}) return "z";
+      if (op.lengths[3] != Extent{rows}) return "labels";
       return nullptr;
     }
     case KernelId::addBiasF32: {
       [[maybe_unused]] const auto batch = scalarAs<std::uint32_t>(op.scalars[0]);
       [[maybe_unused]] const auto channels = scalarAs<std::uint32_t>(op.scalars[1]);
       [[maybe_unused]] const auto spatial = scalarAs<std::uint32_t>(op.scalars[2]);
-      if (op.lengths[0] != std::size_t{batch} * std::size_t{channels} * std::size_t{spatial}) return "y";
-      if (op.lengths[1] != std::size_t{channels}) return "bias";
+      if (op.lengths[0] != Extent{batch} * Extent{channels} * Extent{spatial}) return "y";
+      if (op.lengths[1] != Extent{channels}) return "bias";
       return nullptr;
     }
     case KernelId::sumChannelsF32: {
@@ -820,39 +850,39 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto spatial = scalarAs<std::uint32_t>(op.scalars[2]);
       [[maybe_unused]] const auto alpha = scalarAs<float>(op.scalars[3]);
       [[maybe_unused]] const auto beta = scalarAs<float>(op.scalars[4]);
-      if (op.lengths[0] != std::size_t{channels}) return "db";
-      if (op.lengths[1] != std::size_t{batch} * std::size_t{channels} * std::size_t{spatial}) return "dy";
+      if (op.lengths[0] != Extent{channels}) return "db";
+      if (op.lengths[1] != Extent{batch} * Extent{channels} * Extent{spatial}) return "dy";
       return nullptr;
     }
     case KernelId::sumSpatialRowsF32: {
       [[maybe_unused]] const auto spatial = scalarAs<std::uint32_t>(op.scalars[0]);
       [[maybe_unused]] const auto beta = scalarAs<float>(op.scalars[1]);
       [[maybe_unused]] const std::size_t rows = op.lengths[0];
-      if (op.lengths[0] != rows) return "out";
-      if (op.lengths[1] != rows * std::size_t{spatial}) return "dy";
+      if (op.lengths[0] != Extent{rows}) return "out";
+      if (op.lengths[1] != Extent{rows} * Extent{spatial}) return "dy";
       return nullptr;
     }
     case KernelId::scaleRowsF32: {
       [[maybe_unused]] const auto cols = scalarAs<std::uint32_t>(op.scalars[0]);
       [[maybe_unused]] const std::size_t rows = op.lengths[1];
-      if (op.lengths[0] != rows * std::size_t{cols}) return "x";
-      if (op.lengths[1] != rows) return "factors";
+      if (op.lengths[0] != Extent{rows} * Extent{cols}) return "x";
+      if (op.lengths[1] != Extent{rows}) return "factors";
       return nullptr;
     }
     case KernelId::weightedSumRowsF32: {
       [[maybe_unused]] const auto rows = scalarAs<std::uint32_t>(op.scalars[0]);
       [[maybe_unused]] const auto beta = scalarAs<float>(op.scalars[1]);
       [[maybe_unused]] const std::size_t cols = op.lengths[0];
-      if (op.lengths[0] != cols) return "dst";
-      if (op.lengths[1] != std::size_t{rows} * cols) return "x";
-      if (op.lengths[2] != std::size_t{rows}) return "factors";
+      if (op.lengths[0] != Extent{cols}) return "dst";
+      if (op.lengths[1] != Extent{rows} * Extent{cols}) return "x";
+      if (op.lengths[2] != Extent{rows}) return "factors";
       return nullptr;
     }
     case KernelId::transposeF32: {
       [[maybe_unused]] const auto rows = scalarAs<std::uint32_t>(op.scalars[0]);
       [[maybe_unused]] const auto cols = scalarAs<std::uint32_t>(op.scalars[1]);
-      if (op.lengths[0] != std::size_t{rows} * std::size_t{cols}) return "dst";
-      if (op.lengths[1] != std::size_t{rows} * std::size_t{cols}) return "src";
+      if (op.lengths[0] != Extent{rows} * Extent{cols}) return "dst";
+      if (op.lengths[1] != Extent{rows} * Extent{cols}) return "src";
       return nullptr;
     }
     case KernelId::ghostNormRowsF32: {
@@ -860,31 +890,31 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto bCols = scalarAs<std::uint32_t>(op.scalars[1]);
       [[maybe_unused]] const auto withBias = scalarAs<std::uint32_t>(op.scalars[2]);
       [[maybe_unused]] const std::size_t rows = op.lengths[0];
-      if (op.lengths[0] != rows) return "norms2";
-      if (op.lengths[1] != rows * std::size_t{aCols}) return "a";
-      if (op.lengths[2] != rows * std::size_t{bCols}) return "b";
+      if (op.lengths[0] != Extent{rows}) return "norms2";
+      if (op.lengths[1] != Extent{rows} * Extent{aCols}) return "a";
+      if (op.lengths[2] != Extent{rows} * Extent{bCols}) return "b";
       return nullptr;
     }
     case KernelId::clipFactorsF32: {
       [[maybe_unused]] const auto maxNorm = scalarAs<double>(op.scalars[0]);
       [[maybe_unused]] const auto scale = scalarAs<float>(op.scalars[1]);
       [[maybe_unused]] const std::size_t rows = op.lengths[0];
-      if (op.lengths[0] != rows) return "factors";
-      if (op.lengths[1] != rows) return "norms2";
+      if (op.lengths[0] != Extent{rows}) return "factors";
+      if (op.lengths[1] != Extent{rows}) return "norms2";
       return nullptr;
     }
     case KernelId::multiplyAddF32: {
       [[maybe_unused]] const auto scale = scalarAs<float>(op.scalars[0]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "y";
-      if (op.lengths[1] != n) return "a";
-      if (op.lengths[2] != n) return "b";
+      if (op.lengths[0] != Extent{n}) return "y";
+      if (op.lengths[1] != Extent{n}) return "a";
+      if (op.lengths[2] != Extent{n}) return "b";
       return nullptr;
     }
     case KernelId::squareF32: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "y";
-      if (op.lengths[1] != n) return "x";
+      if (op.lengths[0] != Extent{n}) return "y";
+      if (op.lengths[1] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::sgdStepF32: {
@@ -893,9 +923,9 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto nesterov = scalarAs<std::uint32_t>(op.scalars[2]);
       [[maybe_unused]] const auto weightDecay = scalarAs<float>(op.scalars[3]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "w";
-      if (op.lengths[1] != 0 && op.lengths[1] != n) return "velocity";
-      if (op.lengths[2] != n) return "g";
+      if (op.lengths[0] != Extent{n}) return "w";
+      if (op.lengths[1] != 0 && op.lengths[1] != Extent{n}) return "velocity";
+      if (op.lengths[2] != Extent{n}) return "g";
       return nullptr;
     }
     case KernelId::adamStepF32: {
@@ -907,34 +937,34 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto beta1Power = scalarAs<double>(op.scalars[5]);
       [[maybe_unused]] const auto beta2Power = scalarAs<double>(op.scalars[6]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "w";
-      if (op.lengths[1] != n) return "m";
-      if (op.lengths[2] != n) return "v";
-      if (op.lengths[3] != n) return "g";
+      if (op.lengths[0] != Extent{n}) return "w";
+      if (op.lengths[1] != Extent{n}) return "m";
+      if (op.lengths[2] != Extent{n}) return "v";
+      if (op.lengths[3] != Extent{n}) return "g";
       return nullptr;
     }
     case KernelId::addAffineTermF32: {
       [[maybe_unused]] const auto a = scalarAs<float>(op.scalars[0]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "g";
-      if (op.lengths[1] != n) return "w";
-      if (op.lengths[2] != 0 && op.lengths[2] != n) return "center";
-      if (op.lengths[3] != 0 && op.lengths[3] != n) return "v";
+      if (op.lengths[0] != Extent{n}) return "g";
+      if (op.lengths[1] != Extent{n}) return "w";
+      if (op.lengths[2] != 0 && op.lengths[2] != Extent{n}) return "center";
+      if (op.lengths[3] != 0 && op.lengths[3] != Extent{n}) return "v";
       return nullptr;
     }
     case KernelId::addAffineVectorF32: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "g";
-      if (op.lengths[1] != n) return "a";
-      if (op.lengths[2] != n) return "w";
-      if (op.lengths[3] != n) return "center";
+      if (op.lengths[0] != Extent{n}) return "g";
+      if (op.lengths[1] != Extent{n}) return "a";
+      if (op.lengths[2] != Extent{n}) return "w";
+      if (op.lengths[3] != Extent{n}) return "center";
       return nullptr;
     }
     case KernelId::clipByNormF32: {
       [[maybe_unused]] const auto maxNorm = scalarAs<double>(op.scalars[0]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "x";
-      if (op.lengths[1] != std::size_t{1}) return "norm2";
+      if (op.lengths[0] != Extent{n}) return "x";
+      if (op.lengths[1] != Extent{1}) return "norm2";
       return nullptr;
     }
     default:
@@ -1315,7 +1345,7 @@ inline void runOp(const KernelTable& kernels, KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto m = scalarAs<std::uint32_t>(op.scalars[0]);
       [[maybe_unused]] const auto n = scalarAs<std::uint32_t>(op.scalars[1]);
       [[maybe_unused]] const auto beta = scalarAs<float>(op.scalars[2]);
-      const std::size_t rows = divideLength(op.lengths[0], std::size_t{m} * std::size_t{n});
+      const std::size_t rows = divideLength(op.lengths[0], Extent{m} * Extent{n});
       kernels.outerRowsF32(static_cast<float*>(op.operands[0]), static_cast<const float*>(op.operands[1]), static_cast<const float*>(op.operands[2]), rows, m, n, beta);
       return;
     }
@@ -1485,13 +1515,13 @@ inline void runOp(const KernelTable& kernels, KernelId id, const OpArgs& op) {
     }
     case KernelId::softmaxF32: {
       [[maybe_unused]] const auto cols = scalarAs<std::uint32_t>(op.scalars[0]);
-      const std::size_t rows = divideLength(op.lengths[0], std::size_t{cols});
+      const std::size_t rows = divideLength(op.lengths[0], Extent{cols});
       kernels.softmaxF32(static_cast<float*>(op.operands[0]), static_cast<const float*>(op.operands[1]), rows, cols);
       return;
     }
     case KernelId::logSoftmaxF32: {
       [[maybe_unused]] const auto cols = scalarAs<std::uint32_t>(op.scalars[0]);
-      const std::size_t rows = divideLength(op.lengths[0], std::size_t{cols});
+      const std::size_t rows = divideLength(op.lengths[0], Extent{cols});
       kernels.logSoftmaxF32(static_cast<float*>(op.operands[0]), static_cast<const float*>(op.operands[1]), rows, cols);
       return;
     }

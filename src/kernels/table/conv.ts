@@ -55,6 +55,12 @@ const convShape = [
   scalar('outWidth', 'u32'),
 ];
 
+const convRequires = [
+  '1 <= stride',
+  'outHeight*stride+kernelHeight <= height+2*padding+stride',
+  'outWidth*stride+kernelWidth <= width+2*padding+stride',
+];
+
 const convBench: Case[] = [
   { ...image(10, 1, 28, 28, 32, 5, 5, 1, 2), activation: 1, alpha: 1, beta: 0 },
   { ...image(10, 32, 14, 14, 64, 5, 5, 1, 2), activation: 1, alpha: 1, beta: 0 },
@@ -81,6 +87,7 @@ export const convKernels = {
     ],
     {
       equality: 'profile',
+      requires: [...convRequires, 'activation <= 3'],
       cases: convCases,
       specials: 'none',
       bound: 'compute',
@@ -93,6 +100,7 @@ export const convKernels = {
     [output('dx', 'f32', kX), input('dy', 'f32', kY), input('w', 'f32', kW), ...convShape],
     {
       equality: 'profile',
+      requires: convRequires,
       cases: convCases,
       specials: 'none',
       bound: 'compute',
@@ -112,6 +120,7 @@ export const convKernels = {
     ],
     {
       equality: 'profile',
+      requires: convRequires,
       cases: convCases,
       specials: 'none',
       bound: 'compute',
@@ -129,6 +138,6 @@ export const convKernels = {
       ...convShape,
       scalar('beta', 'f32', 0),
     ],
-    { equality: 'profile', cases: convCases, specials: 'none' },
+    { equality: 'profile', requires: convRequires, cases: convCases, specials: 'none' },
   ),
 } satisfies Record<string, KernelSpec>;

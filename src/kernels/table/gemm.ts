@@ -49,6 +49,7 @@ export const gemmKernels = {
     ],
     {
       equality: 'profile',
+      requires: ['activation <= 3'],
       cases: gemmCases,
       specials: 'none',
       bound: 'compute',

@@ -21,6 +21,13 @@ const poolShape = ['batch', 'channels', 'height', 'width', 'size', 'stride', 'ou
   (name) => scalar(name, 'u32'),
 );
 
+const poolRequires = [
+  '1 <= size',
+  '1 <= stride',
+  'outHeight*stride+size <= height+stride',
+  'outWidth*stride+size <= width+stride',
+];
+
 const kPoolIn = 'batch*channels*height*width';
 
 const kPoolOut = 'batch*channels*outHeight*outWidth';
@@ -34,7 +41,7 @@ export const poolKernels = {
       input('x', 'f32', kPoolIn),
       ...poolShape,
     ],
-    { cases: poolCases },
+    { cases: poolCases, requires: poolRequires },
   ),
   /** dx = 0, then dx[argmax] += dy in output order; argmax holds flat indices into x. */
   maxPoolGradF32: kernel(
@@ -69,12 +76,11 @@ export const poolKernels = {
   ),
   averagePoolF32: kernel('pool', [output('y', 'f32', kPoolOut), input('x', 'f32', kPoolIn), ...poolShape], {
     cases: poolCases,
+    requires: poolRequires,
   }),
   averagePoolGradF32: kernel(
     'pool',
     [output('dx', 'f32', kPoolIn), input('dy', 'f32', kPoolOut), ...poolShape],
-    {
-      cases: poolCases,
-    },
+    { cases: poolCases, requires: poolRequires },
   ),
 } satisfies Record<string, KernelSpec>;

@@ -4,6 +4,8 @@ import { address, stream } from './shared.js';
 
 const blockCases = [64, 256].flatMap((block) => lengths({ block }).filter(({ n }) => n < 70_000));
 
+const blockRequires = ['1 <= block'];
+
 export const quantKernels = {
   encodeF16: kernel(
     'quant',
@@ -45,6 +47,7 @@ export const quantKernels = {
     ],
     {
       returns: 'i32',
+      requires: blockRequires,
       // A NaN or an infinity is refused, and the outputs then mean nothing; a test of its own holds the index returned.
       specials: 'finite',
       cases: blockCases,
@@ -64,6 +67,7 @@ export const quantKernels = {
     ],
     {
       returns: 'i32',
+      requires: blockRequires,
       // A NaN or an infinity is refused, and the outputs then mean nothing; a test of its own holds the index returned.
       specials: 'finite',
       cases: blockCases,
@@ -77,7 +81,13 @@ export const quantKernels = {
       input('scales', 'f32', 'ceil(n/block)'),
       scalar('block', 'u32', 256),
     ],
-    { cases: blockCases, bench: [{ n: 1 << 24, block: 256 }], bytes: '5*n', bound: 'copy' },
+    {
+      requires: blockRequires,
+      cases: blockCases,
+      bench: [{ n: 1 << 24, block: 256 }],
+      bytes: '5*n',
+      bound: 'copy',
+    },
   ),
   dequantizeAccumulateInt8: kernel(
     'quant',
@@ -88,6 +98,12 @@ export const quantKernels = {
       scalar('block', 'u32', 256),
       scalar('weight', 'f64', 3),
     ],
-    { cases: blockCases, bench: [{ n: 1 << 24, block: 256 }], bytes: '17*n', bound: 'copy' },
+    {
+      requires: blockRequires,
+      cases: blockCases,
+      bench: [{ n: 1 << 24, block: 256 }],
+      bytes: '17*n',
+      bound: 'copy',
+    },
   ),
 } satisfies Record<string, KernelSpec>;

@@ -20,7 +20,7 @@ export const reduceKernels = {
     [
       output('out', 'f64', 'segments'),
       input('x', 'f32'),
-      input('offsets', 'u32', 'segments+1', { values: 'offsets' }),
+      input('offsets', 'u32', 'segments+1', { values: 'offsets', below: 'n+1' }),
     ],
     {
       cases: [0, 1, 16, 1000, 200_003].map((n) => ({ n, segments: Math.min(n, 5) })),

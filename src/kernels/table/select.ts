@@ -68,6 +68,7 @@ export const selectKernels = {
       scalar('channels', 'u32', 1),
     ],
     {
+      requires: ['channels divides cols'],
       cases: [
         { rows: 1, cols: 1, sourceRows: 1, channels: 1 },
         { rows: 10, cols: 784, sourceRows: 20, channels: 1 },
