@@ -130,7 +130,6 @@ std::size_t Planner::keepInputs(const TapeOp& op, const DenseOp& dense) {
     return kNone;
   }
   const std::size_t bytes = fast_->denseInputs({dense.rows, dense.inputs, dense.outputs});
-  if (bytes == 0) return kNone;
   kept_.push_back({x, dense.rows, dense.inputs, reserve(bytes)});
   return kept_.back().memory;
 }

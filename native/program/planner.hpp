@@ -38,7 +38,7 @@ class Planner {
     ListMemory memory;
   };
 
-  /// Inputs of a dense layer that are kept by column at this point of the tape.
+  /// Inputs of a dense layer that a forward product has kept at this point of the tape.
   struct Kept {
     Operand x;
     std::size_t rows;

@@ -30,6 +30,14 @@ constexpr std::size_t smaller(std::size_t a, std::size_t b) { return a < b ? a :
 /// -0 and NaN stay, as in reluF32.
 HEDDLE_INLINE Vec relu(Vec v) { return v < Vec{} ? Vec{} : v; }
 
+/// Keeps a value that is used twice in a register, where the compiler would load it twice.
+HEDDLE_INLINE Vec inRegister(Vec v) {
+#if defined(__SSE2__) && defined(__GNUC__)
+  asm("" : "+v"(v));
+#endif
+  return v;
+}
+
 inline void clear(float* x, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) x[i] = 0;
 }

@@ -136,18 +136,22 @@ void unpackPanels(float* weights, const float* panels, std::size_t outputs, std:
 
 std::size_t denseScratch(const DenseShape& shape) { return Scratch::bytes(shape); }
 
-std::size_t denseInputs(const DenseShape& s) {
-  if (s.rows > kTileRows) return 0;
-  return 64 + 4 * (roundUp(s.inputs, 16) + roundUp(s.inputs, 16) * roundUp(s.rows, kLanes));
-}
+std::size_t denseInputs(const DenseShape& s) { return KeptInputs::bytes(s); }
 
 void denseForward(float* y, const float* x, const float* panels, const float* bias, const DenseShape& s,
                   float alpha, bool relu, std::byte* kept, std::byte* memory) {
   Scratch scratch(memory, s);
-  Columns* counts = nullptr;
-  if (kept != nullptr) {
+  NonZeros nonZeros(kept != nullptr ? KeptInputs(kept, s).nonZeros : scratch.nonZeros, s);
+  findNonZeros(nonZeros, x, s);
+  if (kept != nullptr) *KeptInputs(kept, s).counts = {nonZeros.elements, nonZeros.inputs, 0};
+  if (isSparse(nonZeros, s)) {
+    sparseForward(y, x, nonZeros, panels, bias, s, alpha, relu, scratch.delta);
+    return;
+  }
+  std::size_t* keptColumns = nullptr;
+  if (kept != nullptr && s.rows <= kTileRows) {
     const KeptInputs inputs(kept, s);
-    counts = inputs.counts;
+    keptColumns = &inputs.counts->columns;
     scratch.columns = inputs.columns;
     scratch.packed = inputs.packed;
   }
@@ -158,8 +162,8 @@ void denseForward(float* y, const float* x, const float* panels, const float* bi
     const std::size_t rows = (s.rows - row + (tiles - tile) - 1) / (tiles - tile);
     const std::size_t stride = roundUp(rows, kLanes);
     packColumns(scratch.packed, stride, x + row * s.inputs, rows, s.inputs);
-    const Columns columns = keepColumns(scratch, stride, s.inputs, true);
-    if (counts != nullptr) *counts = columns;
+    const std::size_t columns = keepColumns(scratch, stride, s.inputs, true);
+    if (keptColumns != nullptr) *keptColumns = columns;
     for (std::size_t n = 0; n < s.outputs; n += kTilePanels * kPanel) {
       const std::size_t width = smaller(kTilePanels * kPanel, s.outputs - n);
       float padded[kTilePanels * kPanel];
@@ -167,7 +171,7 @@ void denseForward(float* y, const float* x, const float* panels, const float* bi
         for (std::size_t j = 0; j < kTilePanels * kPanel; ++j) padded[j] = j < width ? bias[n + j] : 0;
       const ForwardTile t{scratch.packed,
                           scratch.columns,
-                          columns.count,
+                          columns,
                           panels + n * s.inputs,
                           panelStride,
                           y + row * s.outputs + n,

@@ -19,10 +19,9 @@ constexpr std::size_t kTileRows = kLanes == 16 ? 14 : kRegisters == 32 ? 6 : kLa
 struct Scratch {
   float* packed;           // [input][row]: the inputs by column
   float* delta;            // delta, padded to panels or transposed
-  float* product;          // [input][row]: a transposed result; or the values of the lists
+  float* product;          // [input][row]: a transposed result
   std::uint32_t* columns;  // numbers of the inputs that are used
-  std::uint32_t* start;    // where the list of each of them begins
-  std::uint32_t* rows;     // where the delta of each list entry lies
+  std::byte* nonZeros;
 
   Scratch(std::byte* memory, const DenseShape& s) {
     const std::size_t block = roundUp(s.inputs, 16) * roundUp(s.rows, 16);
@@ -30,13 +29,13 @@ struct Scratch {
     delta = packed + block;
     product = delta + roundUp(s.outputs, 16) * roundUp(s.rows, 16);
     columns = reinterpret_cast<std::uint32_t*>(product + block + kLanes);
-    start = columns + roundUp(s.inputs, 16);
-    rows = start + roundUp(s.inputs + 1, 16);
+    nonZeros = reinterpret_cast<std::byte*>(columns + roundUp(s.inputs, 16));
   }
   static std::size_t bytes(const DenseShape& s) {
     const std::size_t rows = roundUp(s.rows, 16);
-    return 4 * (3 * roundUp(s.inputs, 16) * rows + roundUp(s.outputs, 16) * rows +
-                2 * roundUp(s.inputs + 1, 16) + 3 * 16);
+    return 4 * (2 * roundUp(s.inputs, 16) * rows + roundUp(s.outputs, 16) * rows + kLanes +
+                roundUp(s.inputs, 16)) +
+           NonZeros::bytes(s);
   }
 };
 
@@ -58,7 +57,7 @@ HEDDLE_INLINE unsigned liveLanes(Vec v) {
 
 /// packed[input][row], `stride` floats from input to input (a multiple of the vector), zeros behind the last
 /// row.
-void packColumns(float* packed, std::size_t stride, const float* x, std::size_t rows, std::size_t inputs) {
+[[maybe_unused]] void packColumns(float* packed, std::size_t stride, const float* x, std::size_t rows, std::size_t inputs) {
   for (std::size_t r = 0; r < stride; r += kLanes)
     for (std::size_t k = 0; k < inputs; k += kLanes) {
       Vec block[kLanes];
@@ -75,39 +74,52 @@ void packColumns(float* packed, std::size_t stride, const float* x, std::size_t 
     }
 }
 
-struct Columns {
-  /// Columns that are used, and their elements that are not 0.
-  std::size_t count;
-  std::size_t live;
-};
-
-/// Inputs by column that stay from a forward product to the update: [counts][columns][packed].
+/// What stays from a forward product to the update on the same inputs: where they are not 0 and, if few are
+/// 0 and one tile takes all rows, the inputs by column.
 struct KeptInputs {
-  Columns* counts;
+  struct Counts {
+    std::size_t elements;
+    std::size_t inputs;
+    /// Columns; their count is 0 where they were not kept.
+    std::size_t columns;
+  };
+  Counts* counts;
+  std::byte* nonZeros;
   std::uint32_t* columns;
   float* packed;
 
   KeptInputs(std::byte* memory, const DenseShape& s)
-      : counts(reinterpret_cast<Columns*>(memory)),
-        columns(reinterpret_cast<std::uint32_t*>(memory + 64)),
+      : counts(reinterpret_cast<Counts*>(memory)),
+        nonZeros(memory + 64),
+        columns(reinterpret_cast<std::uint32_t*>(nonZeros + roundUp(NonZeros::bytes(s), 64))),
         packed(reinterpret_cast<float*>(columns + roundUp(s.inputs, 16))) {}
+  static std::size_t bytes(const DenseShape& s) {
+    const std::size_t columns = roundUp(s.inputs, 16) * (1 + roundUp(s.rows, kLanes));
+    return 64 + roundUp(NonZeros::bytes(s), 64) + (s.rows <= kTileRows ? 4 * columns : 0);
+  }
 };
 
-/// Keeps the columns that are not 0 in all rows, in order; or all of them.
-Columns keepColumns(const Scratch& scratch, std::size_t stride, std::size_t inputs, bool skipDead) {
-  Columns columns{0, 0};
+/// Keeps the columns that are not 0 in all rows, in order; or all of them. Returns how many.
+[[maybe_unused]] std::size_t keepColumns(const Scratch& scratch, std::size_t stride, std::size_t inputs, bool skipDead) {
+  std::size_t count = 0;
   for (std::size_t k = 0; k < inputs; ++k) {
-    std::size_t live = 0;
+    unsigned live = 0;
     for (std::size_t r = 0; r < stride; r += kLanes) {
       const Vec v = load(scratch.packed + k * stride + r);
-      live += static_cast<std::size_t>(__builtin_popcount(liveLanes(v)));
-      store(scratch.packed + columns.count * stride + r, v);
+      live |= liveLanes(v);
+      store(scratch.packed + count * stride + r, v);
     }
-    scratch.columns[columns.count] = static_cast<std::uint32_t>(k);
-    columns.count += live != 0 || !skipDead;
-    columns.live += live;
+    scratch.columns[count] = static_cast<std::uint32_t>(k);
+    count += live != 0 || !skipDead;
   }
-  return columns;
+  return count;
+}
+
+/// What a finished chain makes of the old value.
+HEDDLE_INLINE Vec updated(Vec chain, const float* old, float alpha, float beta) {
+  const Vec value = alpha == 1 ? chain : splat(alpha) * chain;
+  if (beta == 0) return value;
+  return beta == 1 ? value + load(old) : value + splat(beta) * load(old);
 }
 
 /// Where the vectors of a tile of panels lie, counted from input 0 of its first panel.

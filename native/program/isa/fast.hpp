@@ -71,11 +71,10 @@ struct FastKernels {
 
   /// Bytes of scratch that the three products below need.
   std::size_t (*denseScratch)(const DenseShape& shape);
-  /// Bytes in which a forward product can leave its inputs by column for the update on the same inputs; 0: it
-  /// cannot.
+  /// Bytes in which a forward product leaves what it found out about its inputs for the update on them.
   std::size_t (*denseInputs)(const DenseShape& shape);
   /// y[rows, outputs] = act(alpha * x w^T + bias); activation 0 or 1 (relu). Inputs that are 0 in a whole
-  /// tile of rows are skipped. `kept`: receives the inputs by column, or null.
+  /// tile of rows are skipped, or nearly every 0. `kept`: receives what `denseInputs` has room for, or null.
   void (*denseForward)(float* y, const float* x, const float* panels, const float* bias,
                        const DenseShape& shape, float alpha, bool relu, std::byte* kept, std::byte* scratch);
   /// dx[rows, inputs] = alpha * delta w.
