@@ -42,7 +42,7 @@ export class TraceState {
   readonly builder = new GraphBuilder();
   readonly emit = new Emitter(this.builder, primitives, 'forward', { layer: 'model', source: '' });
   readonly #params = new Map<string, RecordedParam>();
-  readonly #aliases: Record<string, string> = {};
+  readonly #aliases: Record<string, string> = Object.create(null);
   /** Unit groups and unnamed axes that have become something else. */
   readonly #joined = new Map<string, Dim>();
   #randomSites = 0;

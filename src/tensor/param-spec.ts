@@ -86,7 +86,8 @@ export class ParamSpec {
    */
   constructor(definitions: readonly ParamDefinition[], aliases: Readonly<Record<string, string>> = {}) {
     const byName = new Map<string, ParamEntry>();
-    const groups: Record<string, number> = {};
+    // Without a prototype: a tensor or a group may be called `constructor`.
+    const groups: Record<string, number> = Object.create(null);
     let offset = 0;
     for (const definition of definitions) {
       const entry = place(definition, offset);
@@ -116,7 +117,7 @@ export class ParamSpec {
         );
     this.entries = [...byName.values()];
     this.size = offset;
-    this.aliases = { ...aliases };
+    this.aliases = Object.assign(Object.create(null), aliases);
     this.groups = groups;
     this.#byName = byName;
     Object.freeze(this);
@@ -184,7 +185,8 @@ export class ParamSpec {
     const resized = this.entries.map((entry) => {
       const axes = entry.axes.map((axis) => ({
         ...axis,
-        units: axis.group === undefined ? axis.units : (widths[axis.group] ?? axis.units),
+        units:
+          axis.group !== undefined && Object.hasOwn(widths, axis.group) ? widths[axis.group] : axis.units,
       }));
       return { name: entry.name, kind: entry.kind, shape: axes.map((a) => a.units * a.inner), axes };
     });

@@ -1,6 +1,9 @@
 /** Writing models as safetensors, the format that PyTorch tools read. https://huggingface.co/docs/safetensors */
 import { ShapeMismatchError } from '../errors.js';
-import type { ParamSpec } from './param-spec.js';
+import { type ParamSpec, ParamSpecError } from './param-spec.js';
+
+/** Name in the header that is no tensor. */
+const kMetadata = '__metadata__';
 
 /**
  * A whole safetensors file: eight bytes of header length (little-endian), the header as JSON padded with spaces to a
@@ -9,6 +12,7 @@ import type { ParamSpec } from './param-spec.js';
  * @param params - `spec.size` values.
  * @param metadata - text by key, as `heddle.round`; `format: pt` is added. Aliases of tied tensors go into `heddle.aliases`.
  * @throws {ShapeMismatchError} if `params` has another length than the spec.
+ * @throws {ParamSpecError} for a tensor that is called `__metadata__`, which the format keeps for itself.
  */
 export function encodeSafetensors(
   spec: ParamSpec,
@@ -22,11 +26,13 @@ export function encodeSafetensors(
       [params.length],
       'pass the flat vector of this very model',
     );
+  if (spec.entries.some(({ name }) => name === kMetadata))
+    throw new ParamSpecError(kMetadata, 'cannot be a tensor of a safetensors file', 'rename the parameter');
   const aliases =
     Object.keys(spec.aliases).length > 0 ? { 'heddle.aliases': JSON.stringify(spec.aliases) } : {};
   // Entries, not assignment: a tensor may have any name.
   const header = Object.fromEntries([
-    ['__metadata__', { format: 'pt', ...metadata, ...aliases }],
+    [kMetadata, { format: 'pt', ...metadata, ...aliases }],
     ...spec.entries.map(({ name, shape, offset, size }) => [
       name,
       { dtype: 'F32', shape, data_offsets: [4 * offset, 4 * (offset + size)] },

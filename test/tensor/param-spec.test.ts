@@ -131,3 +131,32 @@ describe('ParamSpec', () => {
       expect(() => ParamSpec.fromJSON(json)).toThrow(/fromJSON/);
   });
 });
+
+describe('names that JavaScript objects have of their own', () => {
+  const axes = (group: string) => [{ group, units: 2, inner: 1 }];
+  const odd = new ParamSpec(
+    [
+      { name: 'constructor', kind: 'weight', shape: [2], axes: axes('toString') },
+      { name: '__proto__', kind: 'bias', shape: [2], axes: axes('__proto__') },
+    ],
+    { valueOf: 'constructor' },
+  );
+
+  it('are names like others', () => {
+    expect(odd.get('constructor').size).toBe(2);
+    expect(odd.get('valueOf').name).toBe('constructor');
+    expect(odd.get('__proto__').offset).toBe(2);
+    expect(odd.has('hasOwnProperty')).toBe(false);
+    expect(() => odd.get('hasOwnProperty')).toThrow(ParamSpecError);
+  });
+
+  it('are unit groups like others', () => {
+    expect(Object.entries(odd.groups)).toEqual([
+      ['toString', 2],
+      ['__proto__', 2],
+    ]);
+    expect(odd.atWidths({}).size).toBe(4);
+    expect(odd.atWidths({ toString: 5 }).size).toBe(7);
+    expect(ParamSpec.fromJSON(JSON.parse(JSON.stringify(odd))).entries).toEqual(odd.entries);
+  });
+});

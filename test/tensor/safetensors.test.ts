@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ShapeMismatchError } from '../../src/errors.js';
-import { ParamSpec } from '../../src/tensor/param-spec.js';
+import { ParamSpec, ParamSpecError } from '../../src/tensor/param-spec.js';
 import { encodeSafetensors } from '../../src/tensor/safetensors.js';
 
 const spec = new ParamSpec([
@@ -34,6 +34,25 @@ describe('a safetensors file', () => {
     const text = new TextDecoder().decode(file);
     expect(text).toContain('"heddle.aliases":"{\\"head.weight\\":\\"embed.weight\\"}"');
     expect(text.split('data_offsets')).toHaveLength(2);
+  });
+
+  it('is refused for a tensor that is called as the metadata', () => {
+    const named = new ParamSpec([{ name: '__metadata__', kind: 'weight', shape: [1] }]);
+    expect(() => encodeSafetensors(named, new Float32Array(1))).toThrow(ParamSpecError);
+  });
+
+  it('holds tensors of any other name', () => {
+    const names = ['__proto__', 'constructor', '0', 'ä "quoted" \\ name', '\ud800'];
+    const odd = new ParamSpec(names.map((name) => ({ name, kind: 'weight' as const, shape: [1] })));
+    const file = encodeSafetensors(odd, Float32Array.of(1, 2, 3, 4, 5));
+    const headerLength = Number(new DataView(file.buffer).getBigUint64(0, true));
+    const header = JSON.parse(new TextDecoder().decode(file.subarray(8, 8 + headerLength)));
+    for (const [i, name] of names.entries())
+      expect(Object.entries(header).find(([key]) => key === name)?.[1]).toEqual({
+        dtype: 'F32',
+        shape: [1],
+        data_offsets: [4 * i, 4 * i + 4],
+      });
   });
 
   it('is refused for a vector of another model', () => {
