@@ -1,6 +1,7 @@
 #include "jobs.hpp"
 
 #include <cmath>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -187,6 +188,24 @@ Napi::Value compileProgram(const Napi::CallbackInfo& info) {
   }
 }
 
+bool overlap(const BoundSpace& a, std::size_t aBytes, const BoundSpace& b, std::size_t bBytes) {
+  const auto aStart = reinterpret_cast<std::uintptr_t>(a.data);
+  const auto bStart = reinterpret_cast<std::uintptr_t>(b.data);
+  return aStart < bStart + bBytes && bStart < aStart + aBytes;
+}
+
+/// A space that a job writes is memory of its own: what another space of the same array held would depend on
+/// the executor.
+void checkOverlap(Napi::Env env, const JobProgram& program, const std::vector<BoundSpace>& bound) {
+  const auto bytes = [&](std::size_t i) { return bound[i].length * bytesOf(program.spaces[i].dtype); };
+  for (std::size_t i = 0; i < bound.size(); ++i)
+    for (std::size_t j = 0; program.spaces[i].writable() && j < bound.size(); ++j)
+      if (i != j && bytes(i) > 0 && bytes(j) > 0 && overlap(bound[i], bytes(i), bound[j], bytes(j)))
+        throw coded(env, "ERR_JOB_BINDING",
+                    "spaces " + std::to_string(i) + " and " + std::to_string(j) +
+                        " share memory, and the job writes to it");
+}
+
 JobInput readJob(const Napi::CallbackInfo& info, const JobProgram& program, PendingJob& pending) {
   const Napi::Env env = info.Env();
   JobInput input;
@@ -207,6 +226,7 @@ JobInput readJob(const Napi::CallbackInfo& info, const JobProgram& program, Pend
     input.spaces.push_back(arrayArgument(env, value, arrayTypeOf(space.dtype), "space " + std::to_string(i)));
     keep(value);
   }
+  checkOverlap(env, program, input.spaces);
   const BoundSpace index = arrayArgument(env, info[3], napi_uint32_array, "the index");
   keep(info[3]);
   input.index = static_cast<const std::uint32_t*>(index.data);

@@ -4,8 +4,8 @@
 
 namespace heddle {
 
-/// A count whose sums and products stay at the greatest value instead of wrapping around: no operand is that long, so that
-/// the check which follows fails.
+/// A count whose sums and products stay at the greatest value instead of wrapping around: no operand is that
+/// long, so that the check which follows fails.
 struct Extent {
   std::size_t value;
 };

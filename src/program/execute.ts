@@ -71,7 +71,7 @@ export class JobExecutor {
 
   constructor(readonly kernels: Kernels) {}
 
-  /** @throws {JobBindingError} if a space is not bound, too short, or of another element type. */
+  /** @throws {JobBindingError} if a space is not bound, too short, of another element type, or written and shared. */
   run(job: ExecutableJob, options: ExecuteOptions = {}): void {
     checkJob(job);
     const prepared = this.#prepare(job, options.resident ?? new Map());
@@ -308,9 +308,36 @@ function checkJob({ program, bindings, results, scalars }: ExecutableJob): void 
         'bind an array that was made for this program',
       );
   }
+  checkOverlap(program.spaces, bindings, results);
   if (scalars.length !== program.scalars.length)
     throw new JobBindingError(
       `the program has ${program.scalars.length} run-time scalars, the job gives ${scalars.length}`,
       'take the start values from startScalars(program, ...)',
     );
+}
+
+/** A space that is written is memory of its own: copied in and out by one executor and used in place by another, it would differ. */
+function checkOverlap(
+  spaces: readonly Space[],
+  bindings: ExecutableJob['bindings'],
+  results: ExecutableJob['results'],
+): void {
+  const bound = spaces.filter((space) => isBound(space, results) && bindings[space.name].length > 0);
+  for (const space of bound) {
+    if (!isResult(space, results)) continue;
+    const other = bound.find((each) => each !== space && overlap(bindings[space.name], bindings[each.name]));
+    if (other)
+      throw new JobBindingError(
+        `spaces '${space.name}' and '${other.name}' share memory`,
+        `bind an array of its own to '${space.name}', which the job writes`,
+      );
+  }
+}
+
+function overlap(a: AnyArray, b: AnyArray): boolean {
+  return (
+    a.buffer === b.buffer &&
+    a.byteOffset < b.byteOffset + b.byteLength &&
+    b.byteOffset < a.byteOffset + a.byteLength
+  );
 }

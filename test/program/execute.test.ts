@@ -57,6 +57,29 @@ describe('runJob', () => {
     expect(shuffled).not.toEqual(paramsAfter({ epochs: 2 }));
   });
 
+  it('refuses one array, or parts of one, for a space that is written and another', () => {
+    const bindings = bindAll(program, { examples, labels, initial });
+    const both = new Float32Array(model.spec.size + 1);
+    for (const params of [bindings.initial, both.subarray(1)]) {
+      const shared = {
+        ...bindings,
+        initial: params === bindings.initial ? params : both.subarray(0, -1),
+        params,
+      };
+      expect(() => runJob(kernels, job({ bindings: shared }))).toThrow(JobBindingError);
+    }
+    // Neighbours in one buffer are two arrays.
+    const two = new Float32Array(2 * model.spec.size);
+    two.set(initial);
+    const apart = {
+      ...bindings,
+      initial: two.subarray(0, model.spec.size),
+      params: two.subarray(model.spec.size),
+    };
+    runJob(kernels, job({ bindings: apart }));
+    expect(apart.params).toEqual(paramsAfter({}));
+  });
+
   it('trains on the examples that the index names, and leaves the others alone', () => {
     const poisoned = Float32Array.from(examples);
     poisoned.fill(Number.NaN, 0, 6);

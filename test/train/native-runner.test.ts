@@ -72,6 +72,7 @@ describe.runIf('addon' in found)('native runner', () => {
     const cases: [Partial<JobRequest>, string][] = [
       [{ bindings: { ...bindings, params: new Float32Array(3) } }, 'ERR_JOB_BINDING'],
       [{ bindings: { ...bindings, params: new Float64Array(1000) } }, 'ERR_DTYPE'],
+      [{ bindings: { ...bindings, params: bindings.initial } }, 'ERR_JOB_BINDING'],
       [{ bindings: { ...bindings, labels: new Int32Array(count).fill(4) } }, 'ERR_INDEX_RANGE'],
       [{ bindings: { ...bindings, labels: new Int32Array(count).fill(-1) } }, 'ERR_INDEX_RANGE'],
       [{ bindings: { ...bindings, examples: examples.subarray(0, 20) } }, 'ERR_SHAPE_MISMATCH'],
