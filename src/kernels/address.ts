@@ -33,14 +33,20 @@ export interface RandomKey {
   readonly key1: number;
 }
 
-/** Where a stream belongs. Integers; `entity` is a client id (below 2^53) or a 64-bit hash of a tensor's name. */
+/** Where a stream belongs. */
 export interface RandomAddress {
   purpose: PurposeName;
+  /** Integer from 0 to 2^32 - 1. Default: 0. */
   round?: number;
+  /** A client id (from 0 to 2^53 - 1), or a 64-bit hash of a tensor's name. Default: 0. */
   entity?: number | bigint;
 }
 
-/** Reads a 64-bit seed: a non-negative integer, or a decimal string for values above 2^53. */
+/**
+ * Reads a 64-bit seed: a non-negative integer, or a decimal string for values above 2^53.
+ *
+ * @throws {InvalidArgumentError} for anything else.
+ */
 export function parseSeed(seed: number | string | bigint): bigint {
   const text = typeof seed === 'string' ? seed.trim() : seed;
   const valid =
@@ -58,17 +64,40 @@ export function parseSeed(seed: number | string | bigint): bigint {
   return value;
 }
 
-/** Key of the stream at `address` under `seed` (DESIGN: words 0 and 1 of the block at the address). */
+/**
+ * Key of the stream at `address` under `seed`: words 0 and 1 of the block at counter (purpose, round, entity).
+ *
+ * @param seed - 0 to 2^64 - 1; above 2^53 a string of digits or a bigint.
+ * @throws {InvalidArgumentError} for another seed, an unknown purpose, or a round or entity out of range: two addresses never
+ *   share a stream.
+ */
 export function randomKey(seed: number | string | bigint, address: RandomAddress): RandomKey {
   const bits = parseSeed(seed);
-  const entity = BigInt(address.entity ?? 0);
+  const { purpose, round = 0 } = address;
+  if (!Object.hasOwn(Purpose, purpose))
+    throw new InvalidArgumentError('randomKey', 'purpose', Object.keys(Purpose).join(', '), purpose);
+  if (!(Number.isInteger(round) && round >= 0 && round <= 0xffffffff))
+    throw new InvalidArgumentError('randomKey', 'round', 'an integer from 0 to 2^32 - 1', round);
+  const entity = entityBits(address.entity ?? 0);
   const words = philox4x32(
-    Purpose[address.purpose],
-    address.round ?? 0,
+    Purpose[purpose],
+    round,
     Number(entity & 0xffffffffn),
     Number((entity >> 32n) & 0xffffffffn),
     Number(bits & 0xffffffffn),
     Number(bits >> 32n),
   );
   return { key0: words[0], key1: words[1] };
+}
+
+function entityBits(entity: number | bigint): bigint {
+  const value = typeof entity === 'bigint' || Number.isSafeInteger(entity) ? BigInt(entity) : -1n;
+  if (value < 0n || value >= 1n << 64n)
+    throw new InvalidArgumentError(
+      'randomKey',
+      'entity',
+      'an integer from 0 to 2^64 - 1 (a bigint above 2^53)',
+      entity,
+    );
+  return value;
 }

@@ -30,10 +30,14 @@ export function chooseLevel(addon: NativeAddon, isa?: string): NativeLevel {
   if (chosen?.runsHere) return chosen;
   throw new BackendUnavailableError(
     'native',
-    levels.map((level) => ({
-      what: `instruction set ${level.name}`,
-      why: level.runsHere ? 'runs here' : 'this processor cannot run it',
-    })),
+    [
+      {
+        what: isa === undefined ? 'any instruction set' : `instruction set ${JSON.stringify(isa)}`,
+        why: chosen
+          ? 'this processor cannot run it'
+          : `the addon has ${levels.map(({ name }) => name).join(', ')}`,
+      },
+    ],
     `choose one of ${running.map((level) => level.name).join(', ')}, or leave the instruction set open`,
   );
 }

@@ -3,7 +3,7 @@ import { platform } from '#platform';
 import { InvalidArgumentError } from '../errors.js';
 import { type BackendAttempt, BackendUnavailableError } from './errors.js';
 import type { BackendName, Kernels, Profile } from './kernels.js';
-import { createNative, type NativeAddon } from './native.js';
+import { chooseLevel, createNative, type NativeAddon } from './native.js';
 import { createReference } from './reference.js';
 import { createWasm } from './wasm.js';
 
@@ -73,18 +73,23 @@ export function findAddon(
   return loadedAddon;
 }
 
+/** A variable that says something: an empty one counts as not set. */
+function environment(name: string): string | undefined {
+  return platform.environment(name) || undefined;
+}
+
 /**
  * Settles the back end without making kernels.
  *
  * @throws {BackendUnavailableError} when one was asked for that is missing here, with every attempt.
  */
 export function resolveBackend(options: BackendOptions = {}): BackendInfo & { addon?: NativeAddon } {
-  const fromEnvironment = platform.environment('HEDDLE_BACKEND');
+  const fromEnvironment = environment('HEDDLE_BACKEND');
   const choice = options.backend ?? fromEnvironment ?? 'auto';
   if (!choices.includes(choice as BackendChoice))
     throw new InvalidArgumentError(
       'backend',
-      options.backend ? 'backend' : 'HEDDLE_BACKEND',
+      options.backend === undefined ? 'HEDDLE_BACKEND' : 'backend',
       choices.join(', '),
       choice,
     );
@@ -101,7 +106,7 @@ export function resolveBackend(options: BackendOptions = {}): BackendInfo & { ad
   const wasm = { backend: 'wasm', isa: 'wasm-simd', profile: 'plain', chosenBy } as const;
   if (choice === 'wasm') return { ...wasm, attempts: [] };
   const found = findAddon(options.addonPath);
-  const isa = options.isa ?? platform.environment('HEDDLE_ISA');
+  const isa = options.isa ?? environment('HEDDLE_ISA');
   if ('attempts' in found) {
     if (choice === 'auto' && isa === undefined) return { ...wasm, attempts: found.attempts };
     throw new BackendUnavailableError(
@@ -110,11 +115,11 @@ export function resolveBackend(options: BackendOptions = {}): BackendInfo & { ad
       'run `npm run build:native` (in an installed package: `heddle build-native`) with a C++20 compiler and CMake, or use --backend wasm',
     );
   }
-  const kernels = createNative(found.addon, isa);
+  const level = chooseLevel(found.addon, isa);
   return {
     backend: 'native',
-    isa: kernels.isa,
-    profile: kernels.profile,
+    isa: level.name,
+    profile: level.profile,
     chosenBy,
     addonPath: found.path,
     attempts: [],
