@@ -120,11 +120,6 @@ export function neededBy(graph: Graph, outputs: readonly NodeId[]): Set<NodeId> 
   return needed;
 }
 
-/** Number of the leaf with this name, or undefined. */
-export function findLeaf(graph: Graph, op: 'input' | 'param', name: string): NodeId | undefined {
-  return graph.nodes.find((node) => node.op === op && node.attributes.name === name)?.id;
-}
-
 export function paramLeaves(graph: Graph): Node[] {
   return graph.nodes.filter((node) => node.op === 'param');
 }

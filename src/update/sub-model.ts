@@ -108,25 +108,16 @@ export function extractSubModel(
   full: Float32Array,
   sub: Float32Array,
 ): void {
-  for (const entry of spec.entries) {
-    const from = spec.slice(full, entry.name);
-    const to = subSpec.slice(sub, entry.name);
-    const blocks = blocksOf(entry, kept);
-    if (!blocks) to.set(from);
-    else
-      kernels.gatherBlocksF32(
-        to,
-        from,
-        blocks.rows,
-        blocks.columns,
-        blocks.rowCount,
-        blocks.columnCount,
-        blocks.inner,
-      );
-  }
+  for (const entry of spec.entries)
+    moveUnits(
+      kernels.gatherBlocksF32,
+      blocksOf(entry, kept),
+      subSpec.slice(sub, entry.name),
+      spec.slice(full, entry.name),
+    );
 }
 
-/** Writes `sub` into the places of its units in `full`; all other elements of `full` stay. */
+/** Writes `sub` into the places of its units in `full`; all other elements of `full` stay. Throws as `extractSubModel`. */
 export function embedSubModel(
   kernels: Kernels,
   spec: ParamSpec,
@@ -135,22 +126,24 @@ export function embedSubModel(
   sub: Float32Array,
   full: Float32Array,
 ): void {
-  for (const entry of spec.entries) {
-    const from = subSpec.slice(sub, entry.name);
-    const to = spec.slice(full, entry.name);
-    const blocks = blocksOf(entry, kept);
-    if (!blocks) to.set(from);
-    else
-      kernels.scatterBlocksF32(
-        to,
-        from,
-        blocks.rows,
-        blocks.columns,
-        blocks.rowCount,
-        blocks.columnCount,
-        blocks.inner,
-      );
-  }
+  for (const entry of spec.entries)
+    moveUnits(
+      kernels.scatterBlocksF32,
+      blocksOf(entry, kept),
+      spec.slice(full, entry.name),
+      subSpec.slice(sub, entry.name),
+    );
+}
+
+/** A tensor of which nothing is cut is copied whole. */
+function moveUnits(
+  move: Kernels['gatherBlocksF32'],
+  blocks: Blocks | undefined,
+  to: Float32Array,
+  from: Float32Array,
+): void {
+  if (!blocks) to.set(from);
+  else move(to, from, blocks.rows, blocks.columns, blocks.rowCount, blocks.columnCount, blocks.inner);
 }
 
 /** 1 for every element of the full layout that the sub-model holds. */
