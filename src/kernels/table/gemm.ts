@@ -51,7 +51,7 @@ export const gemmKernels = {
       equality: 'profile',
       requires: ['activation <= 3'],
       cases: gemmCases,
-      specials: 'none',
+      specials: 'finite',
       bound: 'compute',
       flops: '2*m*n*k',
       bench: [10, 32, 64].flatMap((batch) =>

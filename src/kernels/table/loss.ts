@@ -8,13 +8,13 @@ export const lossKernels = {
     [output('p', 'f32', 'rows*cols'), input('z', 'f32', 'rows*cols'), scalar('cols', 'u32')],
     {
       cases: rowCases,
-      specials: 'none',
+      specials: 'all',
     },
   ),
   logSoftmaxF32: kernel(
     'loss',
     [output('logp', 'f32', 'rows*cols'), input('z', 'f32', 'rows*cols'), scalar('cols', 'u32')],
-    { cases: rowCases, specials: 'none' },
+    { cases: rowCases, specials: 'all' },
   ),
   /** loss[r] = -log softmax(z[r])[label], delta = (softmax(z) - onehot) * scale. An empty delta skips the gradient. */
   softmaxCrossEntropyF32: kernel(
@@ -27,7 +27,7 @@ export const lossKernels = {
       scalar('cols', 'u32'),
       scalar('scale', 'f32', -0.01),
     ],
-    { cases: rowCases, specials: 'none' },
+    { cases: rowCases, specials: 'all' },
   ),
   /** totals[0] += sum of loss, totals[1] += rows whose first largest logit is the label, totals[2] += rows. */
   countCorrectF32: kernel(
@@ -39,6 +39,6 @@ export const lossKernels = {
       input('labels', 'i32', 'rows', { values: 'label', below: 'cols' }),
       scalar('cols', 'u32'),
     ],
-    { cases: rowCases, specials: 'none' },
+    { cases: rowCases, specials: 'all' },
   ),
 } satisfies Record<string, KernelSpec>;
