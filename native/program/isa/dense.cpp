@@ -1,13 +1,9 @@
-// Dense layers over weights in panels of 16 outputs. Every output element is one chain from zero in the order
-// of gemmF32.
+// Dense layers forward, over weights in panels of 16 outputs. Every output element is one chain from zero in
+// the order of gemmF32.
 #include "dense_inputs.hpp"
 
 namespace heddle::HEDDLE_ISA {
 namespace {
-
-constexpr std::size_t kDataRows = kLanes == 16 ? 14 : kRegisters == 32 ? 16 : 12;
-
-// ---- forward
 
 struct ForwardTile {
   const float* packed;
@@ -63,40 +59,6 @@ template <std::size_t Rows, std::size_t Vecs>
     }
 }
 
-// ---- data gradient: vectors over the batch, weights splatted from the panels
-
-struct DataTile {
-  const float* delta;  // [output][row vectors]
-  std::size_t deltaStride;
-  const float* panel;  // at the tile's first input
-  std::size_t panelStride;
-  std::size_t outputs;
-  float* product;  // [input][row vectors]
-  float alpha;
-};
-
-template <std::size_t Rows>
-[[gnu::noinline]] void dataTile(const DataTile& t) {
-  Vec acc[Rows];
-  HEDDLE_UNROLL
-  for (std::size_t r = 0; r < Rows; ++r) acc[r] = Vec{};
-  const float* delta = t.delta;
-  for (std::size_t n = 0; n < t.outputs; n += kPanel) {
-    const float* panel = t.panel + n / kPanel * t.panelStride;
-    const std::size_t width = smaller(kPanel, t.outputs - n);
-    for (std::size_t j = 0; j < width; ++j, delta += t.deltaStride) {
-      const Vec d = load(delta);
-      HEDDLE_UNROLL
-      for (std::size_t r = 0; r < Rows; ++r) acc[r] = mulAdd(acc[r], splat(panel[r * kPanel + j]), d);
-    }
-  }
-  HEDDLE_UNROLL
-  for (std::size_t r = 0; r < Rows; ++r)
-    store(t.product + r * t.deltaStride, t.alpha == 1 ? acc[r] : splat(t.alpha) * acc[r]);
-}
-
-// ---- choice of a tile by its number of rows
-
 template <std::size_t Vecs, std::size_t Rows = kTileRows>
 inline void forwardRows(std::size_t rows, const ForwardTile& t) {
   if constexpr (Rows > 0) {
@@ -104,16 +66,6 @@ inline void forwardRows(std::size_t rows, const ForwardTile& t) {
       forwardTile<Rows, Vecs>(t);
     else
       forwardRows<Vecs, Rows - 1>(rows, t);
-  }
-}
-
-template <std::size_t Rows = kDataRows>
-inline void dataRows(std::size_t rows, const DataTile& t) {
-  if constexpr (Rows > 0) {
-    if (rows == Rows)
-      dataTile<Rows>(t);
-    else
-      dataRows<Rows - 1>(rows, t);
   }
 }
 
@@ -187,26 +139,6 @@ void denseForward(float* y, const float* x, const float* panels, const float* bi
     }
     row += rows;
   }
-}
-
-void denseDataGrad(float* dx, const float* delta, const float* panels, const DenseShape& s, float alpha,
-                   std::byte* memory) {
-  const Scratch scratch(memory, s);
-  const std::size_t stride = roundUp(s.rows, kLanes);
-  if (stride != s.rows) clear(scratch.delta, s.outputs * stride);
-  transposeBlock(scratch.delta, stride, delta, s.outputs, s.rows, s.outputs);
-  for (std::size_t k = 0; k < s.inputs; k += kDataRows)
-    for (std::size_t b = 0; b < stride; b += kLanes) {
-      const DataTile t{scratch.delta + b,
-                       stride,
-                       panels + k * kPanel,
-                       kPanel * s.inputs,
-                       s.outputs,
-                       scratch.product + k * stride + b,
-                       alpha};
-      dataRows(smaller(kDataRows, s.inputs - k), t);
-    }
-  transposeBlock(dx, s.inputs, scratch.product, stride, s.inputs, s.rows);
 }
 
 }  // namespace heddle::HEDDLE_ISA
