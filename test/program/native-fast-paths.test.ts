@@ -145,6 +145,26 @@ describe.each(levels.map((level) => level.name))('native %s', (isa) => {
     );
   });
 
+  it('trains wide layers, whose single zeros are left out, at any batch', async () => {
+    const width = fc.integer({ min: 97, max: 290 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(width, { minLength: 3, maxLength: 3 }),
+        fc.integer({ min: 1, max: 70 }),
+        fc.nat({ max: 70 }),
+        fc.constantFrom(...options),
+        async (layers, batchSize, count, given) => {
+          const examples = count + 1;
+          const tailSize = examples % batchSize;
+          const model = mlp({ layers: [...layers, 3] });
+          const program = trainingProgram(model, { batchSize, tailSize, examples: f32Examples, ...given });
+          await sameBits(() => jobOf(model, program, examples, 8));
+        },
+      ),
+      { numRuns: 12, seed: 13 },
+    );
+  });
+
   it('trains convolutions of any size, channels and padding', async () => {
     const channels = fc.integer({ min: 1, max: 35 });
     await fc.assert(
