@@ -4,7 +4,7 @@ import { randomKey } from '../kernels/address.js';
 import { philox4x32 } from '../kernels/reference/philox.js';
 import { ParamSpec } from '../tensor/param-spec.js';
 import { batchDim, resolveShape, type Shape, showShape } from './dims.js';
-import { ModelShapeError } from './errors.js';
+import { ModelDefinitionError, ModelShapeError } from './errors.js';
 import { type Graph, GraphBuilder, type NodeId } from './graph.js';
 import { Emitter } from './primitive.js';
 import { primitives } from './primitives/registry.js';
@@ -53,7 +53,7 @@ export interface Model {
  *
  * @param forward - builds the logits [batch, classes] from x [batch, ...input] with the operations of `t`.
  * @throws {ModelShapeError} if shapes do not fit, naming the layer and the caller's source line.
- * @throws {ModelDefinitionError} for layers without name or with impossible options.
+ * @throws {ModelDefinitionError} for layers without name or with impossible options, or a model without parameters.
  * @example defineModel({ input: [784], classes: 10 }, (t, x) => t.dense(x, { units: 10, name: 'fc' }))
  */
 export function defineModel(options: ModelOptions, forward: (t: Tracer, x: Tensor) => Tensor): Model {
@@ -83,6 +83,12 @@ export function defineModel(options: ModelOptions, forward: (t: Tracer, x: Tenso
       { layer: name, source },
       `the model returns ${shape ? showShape(shape, traced.graph.widths) : String(logits)}, not logits [batch, ${classes}]`,
       `end with a layer of ${classes} units, without an activation`,
+    );
+  if (traced.params.length === 0)
+    throw new ModelDefinitionError(
+      { layer: name, source },
+      'has no parameters, so that there is nothing to train',
+      'use a layer that has some, as t.dense, or t.param',
     );
   const spec = new ParamSpec(
     traced.params.map((param) => ({

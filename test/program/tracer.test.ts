@@ -109,6 +109,12 @@ describe('defineModel', () => {
     expect(make).toThrow(message);
   });
 
+  it('refuses a model in which there is nothing to train', () => {
+    const make = () => defineModel({ input: [10], classes: 10, name: 'identity' }, (_, x) => x);
+    expect(errorOf(make)).toBeInstanceOf(ModelDefinitionError);
+    expect(make).toThrow(/layer 'identity' \(.*tracer\.test\.ts.*no parameters/);
+  });
+
   it('refuses impossible inputs', () => {
     for (const input of [[], [0], [2.5]])
       expect(() => defineModel({ input, classes: 10 }, (_, x) => x)).toThrow(/input/);
