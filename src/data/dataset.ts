@@ -5,7 +5,8 @@ import { sharedI32, sharedU32, toShared } from './shared-memory.js';
 /**
  * A labelled data set, held once per process: clients are lists of indices into it, never copies.
  *
- * The value a model sees is `(x * scale - mean[channel]) / std[channel]`, in the float32 steps of `gatherF32`.
+ * The value a model sees is `(x * scale - mean[channel]) / std[channel]`. Stored bytes are widened batch by batch as
+ * `x * f32(scale / std) + f32(-mean / std)`; float32 data that is scaled or shifted is normalised once, in the steps of `gatherF32`.
  */
 export interface Dataset {
   /** Used in messages and reports. */
