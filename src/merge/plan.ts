@@ -1,20 +1,9 @@
 /** What a recipe becomes: outputs with their inputs, methods and parameters, all known before a value is read. */
 import type { MergeMethod } from '../combine/merge/method.js';
+import type { StoredDtype } from '../tensor/safetensors/dtype.js';
 
-/** Element types of checkpoints, as safetensors names them. */
-export type TensorDtype =
-  | 'F64'
-  | 'F32'
-  | 'F16'
-  | 'BF16'
-  | 'F8_E4M3'
-  | 'F8_E5M2'
-  | 'I64'
-  | 'I32'
-  | 'I16'
-  | 'I8'
-  | 'U8'
-  | 'BOOL';
+/** Element types of checkpoints, as safetensors names them; tensors of other types are only copied. */
+export type TensorDtype = StoredDtype;
 
 /** A tensor of an input model. */
 export interface InputTensor {
