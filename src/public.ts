@@ -10,10 +10,10 @@ export {
   trimmedMean,
   weightedMean,
 } from './combine/reducers.js';
+export { ConfigError } from './config/errors.js';
 export { type Dataset, type DatasetOptions, dataset, type TaskData } from './data/dataset.js';
 export { syntheticTask } from './data/synthetic.js';
 export { HeddleError, InvalidArgumentError, ShapeMismatchError } from './errors.js';
-export { ConfigError } from './federation/config/errors.js';
 export type { SimulateOptions } from './federation/config/objects.js';
 export {
   DivergedError,

@@ -1,6 +1,6 @@
 /** The command `heddle`: finds the verb, prints its errors, and turns them into exit codes. */
 import { Command, CommanderError } from 'commander';
-import { nearest } from '../federation/config/names.js';
+import { nearest } from '../config/names.js';
 import { version } from '../version.js';
 import { benchCommand } from './bench.js';
 import { buildNativeCommand } from './build-native.js';

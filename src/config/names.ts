@@ -27,6 +27,28 @@ export function dottedPath(path: readonly PropertyKey[]): string {
   return text;
 }
 
+/** How a language spells its keys: which spellings are one key, and how a path of keys is shown. */
+export interface KeyStyle {
+  canonical(key: string): string;
+  path(path: readonly PropertyKey[]): string;
+}
+
+/** Run configurations: three spellings of a key are one, kebab-case in messages. */
+export const CONFIG_KEYS: KeyStyle = { canonical: toCamel, path: dottedPath };
+
+/** Languages whose keys are what is written, as merge recipes in snake_case. */
+export const VERBATIM_KEYS: KeyStyle = { canonical: (key) => key, path: verbatimPath };
+
+/** A dotted path with keys as written: `models[1].parameters.weight`. */
+export function verbatimPath(path: readonly PropertyKey[]): string {
+  let text = '';
+  for (const part of path) {
+    if (typeof part === 'number') text += `[${part}]`;
+    else text += `${text === '' ? '' : '.'}${String(part)}`;
+  }
+  return text;
+}
+
 /**
  * The candidate nearest to a mistyped name, or undefined if none is near: at most two edits, or a third of the
  * letters in a long name.

@@ -1,4 +1,5 @@
 import {
+  type Document,
   isAlias,
   isMap,
   isScalar,
@@ -9,8 +10,8 @@ import {
   parseAllDocuments,
 } from 'yaml';
 import type { ConfigProblem, Origin } from './errors.js';
-import { toCamel } from './names.js';
-import { addEntry, type ConfigNode, emptyMap, type Path } from './tree.js';
+import { CONFIG_KEYS, type KeyStyle } from './names.js';
+import { addEntry, type ConfigNode, emptyMap, type MapNode, type Path } from './tree.js';
 
 /** Longest configuration text that is read, in UTF-16 units; a real one has a few thousand. */
 export const MAX_CONFIG_LENGTH = 1 << 20;
@@ -30,9 +31,40 @@ export function parseYaml(text: string, source: string, problems: ConfigProblem[
  */
 export function parseYamlValue(text: string, source: string, problems: ConfigProblem[]): ConfigNode {
   const whole: Origin = { source, line: 1, column: 1 };
-  const refuse = (message: string, hint: string, origin: Origin = whole): ConfigNode => {
-    problems.push({ ...origin, path: '', message, hint });
+  const [first, second] = parseYamlDocuments(text, source, problems);
+  if (second !== undefined) {
+    problems.push({
+      ...second.origin,
+      path: '',
+      message: 'holds more than one YAML document',
+      hint: 'remove the second `---`',
+    });
     return emptyMap(whole);
+  }
+  return first?.node ?? emptyMap(whole);
+}
+
+export interface YamlDocument {
+  readonly node: ConfigNode;
+  /** Where the document begins. */
+  readonly origin: Origin;
+}
+
+/**
+ * Reads all documents of a YAML text, as `parseYamlValue` reads one. Merge keys (`<<: *anchor`) are merged.
+ *
+ * @param keys - which spellings are one key. Default: those of run configurations.
+ */
+export function parseYamlDocuments(
+  text: string,
+  source: string,
+  problems: ConfigProblem[],
+  keys: KeyStyle = CONFIG_KEYS,
+): YamlDocument[] {
+  const whole: Origin = { source, line: 1, column: 1 };
+  const refuse = (message: string, hint: string, origin: Origin = whole): YamlDocument[] => {
+    problems.push({ ...origin, path: '', message, hint });
+    return [];
   };
   if (text.length > MAX_CONFIG_LENGTH)
     return refuse(
@@ -50,20 +82,28 @@ export function parseYamlValue(text: string, source: string, problems: ConfigPro
     if (error instanceof RangeError) return refuse('is nested too deeply', 'is this the right file?');
     throw error;
   }
-  if (!Array.isArray(documents) || documents.length === 0) return emptyMap(whole);
-  const [document, second] = documents;
+  if (!Array.isArray(documents)) return [];
   const at = (offset: number): Origin => {
     const { line, col } = lineCounter.linePos(offset);
     return { source, line, column: col };
   };
-  if (second !== undefined)
-    return refuse('holds more than one YAML document', 'remove the second `---`', at(second.range?.[0] ?? 0));
-  if (document.errors.length > 0) {
+  return documents.map((document) => {
+    const origin = at(document.range?.[0] ?? 0);
+    if (document.errors.length === 0)
+      return { node: convertDocument(document, at, whole, problems, keys), origin };
     for (const error of document.errors)
       refuse(`is not valid YAML: ${error.message}`, 'mend the syntax at this place', at(error.pos[0]));
-    return emptyMap(whole);
-  }
+    return { node: emptyMap(whole), origin };
+  });
+}
 
+function convertDocument(
+  document: Document,
+  at: (offset: number) => Origin,
+  whole: Origin,
+  problems: ConfigProblem[],
+  keys: KeyStyle,
+): ConfigNode {
   let nNodes = 0;
   const convert = (raw: Node | null | undefined, path: Path, fallback: Origin): ConfigNode => {
     const range = (raw as ParsedNode | null | undefined)?.range;
@@ -71,7 +111,12 @@ export function parseYamlValue(text: string, source: string, problems: ConfigPro
     nNodes += 1;
     if (nNodes > MAX_NODES || path.length > MAX_DEPTH) {
       if (nNodes !== Number.POSITIVE_INFINITY)
-        refuse('is nested too deeply or repeats itself through anchors', 'write the values out', origin);
+        problems.push({
+          ...origin,
+          path: '',
+          message: 'is nested too deeply or repeats itself through anchors',
+          hint: 'write the values out',
+        });
       nNodes = Number.POSITIVE_INFINITY;
       return { kind: 'leaf', value: null, origin };
     }
@@ -82,19 +127,28 @@ export function parseYamlValue(text: string, source: string, problems: ConfigPro
     }
     if (isMap(raw)) {
       const map = emptyMap(origin);
+      const inherited: ConfigNode[] = [];
       for (const pair of raw.items) {
         const keyNode = pair.key as ParsedNode | null;
         const key = isScalar(keyNode) ? String(keyNode.value) : '?';
         const keyOrigin = keyNode?.range ? at(keyNode.range[0]) : origin;
-        const node = convert(pair.value as Node | null, [...path, toCamel(key)], keyOrigin);
-        addEntry(map, { key, keyOrigin, node }, path, problems);
+        const node = convert(pair.value as Node | null, [...path, keys.canonical(key)], keyOrigin);
+        if (key === '<<' && node.kind !== 'leaf') inherited.push(node);
+        else addEntry(map, { key, keyOrigin, node }, path, problems, keys);
       }
+      for (const node of inherited) inherit(map, node);
       return map;
     }
     return { kind: 'leaf', value: isScalar(raw) ? raw.value : null, origin };
   };
-  const contents = document.contents as Node | null;
-  return convert(contents, [], whole);
+  return convert(document.contents as Node | null, [], whole);
+}
+
+/** Adds what a merge key brings; keys that are written out win, and earlier maps of a list win over later. */
+function inherit(map: MapNode, node: ConfigNode): void {
+  if (node.kind === 'list') for (const item of node.items) inherit(map, item);
+  if (node.kind !== 'map') return;
+  for (const [name, entry] of node.entries) if (!map.entries.has(name)) map.entries.set(name, entry);
 }
 
 /** Counts open brackets before the recursive parser sees them: thousands would exhaust its stack. */

@@ -1,9 +1,9 @@
 import type { ConfigProblem, Origin } from './errors.js';
-import { dottedPath, toCamel } from './names.js';
+import { CONFIG_KEYS, type KeyStyle, toCamel } from './names.js';
 
 /**
  * A configuration before it is checked: plain values that remember where each was written. Keys are canonical
- * (camelCase), so layers with different spellings merge.
+ * (camelCase in run configurations), so layers with different spellings merge.
  */
 export type ConfigNode = MapNode | ListNode | LeafNode;
 
@@ -40,15 +40,21 @@ export function emptyMap(origin: Origin): MapNode {
 }
 
 /** Adds a key to a map; a second spelling of a key that is there already is a problem naming both. */
-export function addEntry(map: MapNode, entry: MapEntry, path: Path, problems: ConfigProblem[]): void {
-  const name = toCamel(entry.key);
+export function addEntry(
+  map: MapNode,
+  entry: MapEntry,
+  path: Path,
+  problems: ConfigProblem[],
+  keys: KeyStyle = CONFIG_KEYS,
+): void {
+  const name = keys.canonical(entry.key);
   const before = map.entries.get(name);
   if (before !== undefined) {
     problems.push({
       ...entry.keyOrigin,
-      path: dottedPath([...path, name]),
+      path: keys.path([...path, name]),
       message: `is given twice, as "${before.key}"${lineOf(before.keyOrigin)} and as "${entry.key}"`,
-      hint: `keep one of the two; all spellings of ${dottedPath([name])} are the same key`,
+      hint: `keep one of the two; all spellings of ${keys.path([name])} are the same key`,
     });
     return;
   }

@@ -1,4 +1,4 @@
-import { HeddleError } from '../../errors.js';
+import { HeddleError } from '../errors.js';
 
 /** Where a value was written. `line` and `column` count from 1 and are absent for values given in code. */
 export interface Origin {
