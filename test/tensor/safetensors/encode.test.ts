@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { ShapeMismatchError } from '../../src/errors.js';
-import { ParamSpec } from '../../src/tensor/param-spec.js';
-import { encodeSafetensors } from '../../src/tensor/safetensors.js';
+import { ShapeMismatchError } from '../../../src/errors.js';
+import { ParamSpec } from '../../../src/tensor/param-spec.js';
+import { encodeSafetensors } from '../../../src/tensor/safetensors/encode.js';
 
 const spec = new ParamSpec([
   { name: 'fc1.weight', kind: 'weight', shape: [2, 3] },
@@ -10,7 +10,7 @@ const spec = new ParamSpec([
 const values = Float32Array.of(1, -2, 0.5, 3, 1e-40, Number.NaN, 7, -0);
 
 describe('a safetensors file', () => {
-  it('has the layout of the format: length, padded JSON, values in order', () => {
+  it('has the layout of the format: length, padded JSON, values in the order of the names', () => {
     const file = encodeSafetensors(spec, values, { 'heddle.round': '3' });
     const view = new DataView(file.buffer);
     const headerLength = Number(view.getBigUint64(0, true));
@@ -19,11 +19,12 @@ describe('a safetensors file', () => {
     const header = JSON.parse(new TextDecoder().decode(file.subarray(8, 8 + headerLength)));
     expect(header).toEqual({
       __metadata__: { format: 'pt', 'heddle.round': '3' },
-      'fc1.weight': { dtype: 'F32', shape: [2, 3], data_offsets: [0, 24] },
-      'fc1.bias': { dtype: 'F32', shape: [2], data_offsets: [24, 32] },
+      'fc1.bias': { dtype: 'F32', shape: [2], data_offsets: [0, 8] },
+      'fc1.weight': { dtype: 'F32', shape: [2, 3], data_offsets: [8, 32] },
     });
     const read = new Float32Array(file.slice(8 + headerLength).buffer);
-    expect([...read].map((v, i) => Object.is(v, values[i]))).toEqual(new Array(8).fill(true));
+    const expected = [...values.subarray(6), ...values.subarray(0, 6)];
+    expect([...read].map((v, i) => Object.is(v, expected[i]))).toEqual(new Array(8).fill(true));
   });
 
   it('names tied tensors once and lists their other names', () => {
