@@ -96,6 +96,18 @@ const KernelTable kKernelTable = {
     addAffineTermF32,
     addAffineVectorF32,
     clipByNormF32,
+    deltaWeightedSumF32,
+    dotDeltasF64,
+    sumAbsDeltaF64,
+    countMagnitudesU32,
+    keepBandF32,
+    dropDeltasF32,
+    gateDeltaF32,
+    electMeanF32,
+    varianceF32,
+    addUniqueDeltasF32,
+    countUniqueF64,
+    nearSwapF32,
 };
 
 }  // namespace heddle::HEDDLE_ISA
