@@ -1,0 +1,193 @@
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { evolveCommand, type MergeRecipe } from '../../src/cli/evolve.js';
+import { openFitness, readParameters } from '../../src/cli/evolve-fitness.js';
+import { softmaxRegression } from '../../src/nn/zoo.js';
+import { renderSearchPage, searchPageStyle } from '../../src/report/evolve-page.js';
+import { encodeSafetensors } from '../../src/tensor/safetensors/encode.js';
+
+const root = await mkdtemp(join(tmpdir(), 'heddle-evolve-'));
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+/** Stands for the merge: the folder holds the recipe alone. */
+const merge: MergeRecipe = async (recipe, folder) => {
+  await mkdir(folder);
+  await writeFile(join(folder, 'merged.json'), JSON.stringify(parse(recipe)));
+};
+
+async function evolve(args: string[], using = merge): Promise<number | undefined> {
+  let code: number | undefined;
+  const command = evolveCommand(using)((action) => async (...received) => {
+    code = await action(...received);
+  });
+  await command.exitOverride().parseAsync([...args, '--quiet', '--json'], { from: 'user' });
+  return code;
+}
+
+/** Scores by how near the first weight is to 0.9 of the sum. */
+const module = `import { readFileSync } from 'node:fs';
+export function fitness({ model }) {
+  const { models } = JSON.parse(readFileSync(model + '/merged.json', 'utf8'));
+  const [a, b] = models.map((m) => m.parameters.weight);
+  return Math.abs(a / (a + b) - 0.9);
+}
+`;
+const search = (name: string, more = '') => `genome: {kind: parameters, models: [a, b], merge_method: linear}
+fitness: {type: module, module: ${name}, goal: minimize}
+optimizer: {seed: 5, max_generations: 6}
+${more}`;
+
+async function searchFolder(name: string, text: string): Promise<{ file: string; out: string }> {
+  const folder = join(root, name);
+  await mkdir(folder);
+  await writeFile(join(folder, 'fitness.mjs'), module);
+  await writeFile(join(folder, 'search.yaml'), text);
+  return { file: join(folder, 'search.yaml'), out: join(folder, 'out') };
+}
+
+describe('heddle evolve', () => {
+  it('leaves recipe, checkpoint and page, and no candidate', async () => {
+    const { file, out } = await searchFolder('plain', search('fitness.mjs', 'parallel: 3\n'));
+    expect(await evolve([file, out])).toBe(0);
+    expect((await readdir(out)).sort()).toEqual(['checkpoint.json', 'recipe.yaml', 'search.html']);
+    const recipe = parse(await readFile(join(out, 'recipe.yaml'), 'utf8'));
+    expect(recipe.merge_method).toBe('linear');
+    const [a, b] = recipe.models.map((m: { parameters: { weight: number } }) => m.parameters.weight);
+    const { best, history } = JSON.parse(await readFile(join(out, 'checkpoint.json'), 'utf8'));
+    expect(best.score).toBe(-Math.abs(a / (a + b) - 0.9));
+    expect(history).toHaveLength(6);
+    // Both models at their place beside the search file.
+    expect(recipe.models[1].model).toBe(join(root, 'plain', 'b'));
+  });
+
+  it('refuses a used folder without --resume, and resumes to the end of a search never stopped', async () => {
+    const whole = await searchFolder('whole', search('fitness.mjs'));
+    await evolve([whole.file, whole.out]);
+    await expect(evolve([whole.file, whole.out])).rejects.toThrow(/--resume/);
+
+    const parts = await searchFolder(
+      'parts',
+      search('fitness.mjs').replace('generations: 6', 'generations: 3'),
+    );
+    await evolve([parts.file, parts.out]);
+    await writeFile(parts.file, search('fitness.mjs'));
+    await evolve([parts.file, parts.out, '--resume']);
+    const historyOf = async (out: string) =>
+      JSON.parse(await readFile(join(out, 'checkpoint.json'), 'utf8')).history;
+    expect(await historyOf(parts.out)).toEqual(await historyOf(whole.out));
+    expect(JSON.stringify(parse(await readFile(join(parts.out, 'recipe.yaml'), 'utf8')))).toBe(
+      JSON.stringify(parse(await readFile(join(whole.out, 'recipe.yaml'), 'utf8'))).replaceAll(
+        '/whole/',
+        '/parts/',
+      ),
+    );
+  });
+
+  it('runs a command beside the search file', async () => {
+    const text = search('fitness.mjs').replace(
+      /fitness: .*/,
+      `fitness: {type: command, command: ['${process.execPath}', score.mjs]}`,
+    );
+    const { file, out } = await searchFolder('command', text.replace('generations: 6', 'generations: 1'));
+    const script = `import { fitness } from './fitness.mjs';\nconsole.log(fitness({ model: process.argv[2] }));\n`;
+    await writeFile(join(root, 'command', 'score.mjs'), script);
+    expect(await evolve([file, out, '--parallel', '2'])).toBe(0);
+  });
+
+  it('puts input scales into the configuration of candidates and beside the recipe', async () => {
+    const text = `genome: {kind: dataflow, models: [{model: a, layers: 2}, {model: b, layers: 2}], scales: true}
+fitness: {type: module, module: scales.mjs}
+optimizer: {max_generations: 1}
+`;
+    const { file, out } = await searchFolder('scales', text);
+    const scales = `import { readFileSync } from 'node:fs';
+export const fitness = ({ model }) => JSON.parse(readFileSync(model + '/config.json', 'utf8')).merge_input_scales.length;
+`;
+    await writeFile(join(root, 'scales', 'scales.mjs'), scales);
+    await evolve([file, out]);
+    const { best } = JSON.parse(await readFile(join(out, 'checkpoint.json'), 'utf8'));
+    const stored = JSON.parse(await readFile(join(out, 'input-scales.json'), 'utf8'));
+    expect(stored.merge_input_scales).toHaveLength(best.score);
+  });
+
+  it('says what is wrong with files and modules', async () => {
+    await expect(evolve([join(root, 'none.yaml'), join(root, 'x')])).rejects.toThrow(/cannot be read/);
+    const bad = await searchFolder('bad', search('missing.mjs'));
+    await expect(evolve([bad.file, bad.out])).rejects.toThrow(/cannot be loaded/);
+    const failing: MergeRecipe = () => Promise.reject(new Error('no such tensor'));
+    const { file, out } = await searchFolder('failing', search('fitness.mjs'));
+    await expect(evolve([file, out], failing)).rejects.toThrow(/none of the first .* no such tensor/s);
+    expect(await readdir(out).then((names) => names.filter((name) => name.startsWith('.')))).toEqual([]);
+  });
+});
+
+describe('the built-in fitness', () => {
+  it('gives the accuracy of a model that knows one class, and the loss of one that knows nothing', async () => {
+    const folder = join(root, 'model');
+    await mkdir(folder);
+    const model = softmaxRegression();
+    const params = new Float32Array(model.spec.size);
+    const write = () => writeFile(join(folder, 'model.safetensors'), encodeSafetensors(model.spec, params));
+    await write();
+    const limit = 500;
+    const task = { type: 'builtin', task: 'mnist-lr', synthetic: true, limit, part: 'test' } as const;
+    const input = {
+      model: folder,
+      recipe: '',
+      generation: 1,
+      index: 0,
+      signal: new AbortController().signal,
+    };
+    const loss = await openFitness({ ...task, metric: 'loss' }, root);
+    // Equal logits: ln 10.
+    expect(await loss.score(input)).toBeCloseTo(-Math.log(10), 6);
+    loss.dispose();
+    const accuracy = await openFitness({ ...task, metric: 'accuracy' }, root);
+    let total = 0;
+    for (let c = 0; c < 10; c++) {
+      params.fill(0);
+      model.spec.slice(params, 'fc.bias')[c] = 5;
+      await write();
+      expect(await readParameters(folder, model)).toEqual(params);
+      total += await accuracy.score(input);
+    }
+    accuracy.dispose();
+    // Each example is right for exactly one of the ten constant models.
+    expect(total).toBeCloseTo(1, 9);
+  });
+});
+
+describe('the page of a search', () => {
+  it('has a policy that fits its style, no script, and escapes', () => {
+    const styleSha256 = createHash('sha256').update(searchPageStyle).digest('base64');
+    const record = {
+      generation: 1,
+      restart: 0,
+      evaluations: 8,
+      median: 0.2,
+      bestSoFar: 0.5,
+      failed: 1,
+      sigma: 0.1,
+    };
+    const page = renderSearchPage({
+      title: '<b>"x"',
+      records: [
+        { ...record, best: 0.5 },
+        { ...record, generation: 2, restart: 1, best: null, median: null },
+      ],
+      recipe: 'merge_method: "<script>"',
+      styleSha256,
+    });
+    expect(page).not.toMatch(/<script|<b>|style="|https?:/);
+    expect(page).toContain(`<style>${searchPageStyle}</style>`);
+    expect(page).toContain(`style-src &#39;sha256-${styleSha256}&#39;`);
+    expect(page).not.toMatch(/NaN|undefined|Infinity/);
+    expect(page.match(/<circle/g)).toHaveLength(1);
+    const empty = renderSearchPage({ title: 'x', records: [], recipe: '', styleSha256 });
+    expect(empty).toContain('No generation was finished.');
+  });
+});
