@@ -4,11 +4,11 @@ import { bytesOf, type StoredDtype } from '../../tensor/safetensors/dtype.js';
 import type { ModelSource, TensorInfo } from '../../tensor/safetensors/source.js';
 import type { ModelWriter } from '../../tensor/safetensors/writer.js';
 import { MergeError } from '../errors.js';
-import type { InputTensor, MergePlan, OutputTensor, RowMapping } from '../plan.js';
+import type { InputTensor, MergePlan, OutputTensor } from '../plan.js';
+import { isAltered, openAltered } from './altered-input.js';
 import { NonFiniteOutputError } from './errors.js';
 import type { Lane } from './lane.js';
 import { carve, chunkElements, type MemoryPlan, SLOTS } from './memory.js';
-import { createRowReader, type RowReader } from './row-reader.js';
 import { schedule, type Share } from './schedule.js';
 import type { ChunkResult, TaskStart } from './tensor-task.js';
 
@@ -212,6 +212,7 @@ class StreamRun {
     const { output } = share;
     const stored = places[places.length - 1];
     const copied = isCopied(output);
+    if (output.method === undefined) this.#refuseDifferent(output, places.slice(0, -1));
     if (!copied) {
       const result = await lane.run(step.id, {
         step: step.step,
@@ -234,6 +235,20 @@ class StreamRun {
       await this.#finishShare(output);
     }
     this.#tell();
+  }
+
+  /** What cannot be merged can only be kept where all models agree. */
+  #refuseDifferent({ name, inputs }: OutputTensor, places: readonly Uint8Array[]): void {
+    const [first, ...others] = places;
+    const other = others.findIndex((place) => !sameBytes(first, place));
+    if (other < 0) return;
+    const nameOf = (k: number): string => this.options.plan.models[inputs[k].model].reference;
+    throw new MergeError(
+      'unsupported_dtype',
+      `tensor ${name} of type ${inputs[0].dtype} holds other values in ${nameOf(other + 1)} than in ${nameOf(0)}, and such values cannot be averaged`,
+      'leave out one of the models, or take it from one with passthrough',
+      { tensor: name, model: nameOf(other + 1) },
+    );
   }
 
   #note({ output }: Share, result: ChunkResult): void {
@@ -286,9 +301,8 @@ class StreamRun {
   #readerOf(input: InputTensor): InputReader {
     const { sources, kernels } = this.options;
     const info = this.#infoOf(input.model, input.name);
-    if (input.rows !== undefined) {
-      const mapped = input as InputTensor & { readonly rows: RowMapping };
-      const read: RowReader = createRowReader(mapped, sources, (m, n) => this.#infoOf(m, n), kernels);
+    if (isAltered(input)) {
+      const read = openAltered({ sources, kernels, infoOf: (m, n) => this.#infoOf(m, n) }, input);
       return {
         dtype: 'F32',
         read: async (begin, end, into) => {
@@ -322,7 +336,7 @@ class StreamRun {
 
 /** Whether the stored bytes are those of the input. */
 function isCopied({ method, inputs: [first], dtype }: OutputTensor): boolean {
-  return method === undefined && first.dtype === dtype && first.rows === undefined;
+  return method === undefined && first.dtype === dtype && !isAltered(first);
 }
 
 function startOf(plan: MergePlan, output: OutputTensor): TaskStart {
@@ -338,7 +352,7 @@ function startOf(plan: MergePlan, output: OutputTensor): TaskStart {
     global,
     seed: plan.seed,
     strict: plan.strict,
-    inputs: inputs.map((input) => (input.rows === undefined ? input.dtype : 'F32')),
+    inputs: inputs.map((input) => (isAltered(input) ? 'F32' : input.dtype)),
     rounding: mathDtype === 'BF16' || mathDtype === 'F16' ? mathDtype : undefined,
     output: dtype,
     reference: Math.max(0, base),
@@ -347,6 +361,12 @@ function startOf(plan: MergePlan, output: OutputTensor): TaskStart {
 
 function sizeOf(shape: readonly number[]): number {
   return shape.reduce((n, size) => n * size, 1);
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 function relative(change: number, norm: number): number {
