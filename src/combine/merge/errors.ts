@@ -6,6 +6,7 @@ export type MergeErrorCode =
   | 'ERR_EPSILON_OUT_OF_RANGE'
   | 'ERR_ANTIPODAL_CANCELLATION'
   | 'ERR_SINGULAR_INTERPOLATION'
+  | 'ERR_TOO_FEW_MODELS'
   | 'ERR_NONFINITE_INPUT';
 
 /** A merge method cannot give a tensor with these values and parameters. */

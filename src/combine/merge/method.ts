@@ -60,6 +60,8 @@ export interface TensorMerge {
   readonly passes: readonly StatisticsPass[];
   /** Writes out[i] from inputs[k][i] for one chunk; `offset` is the element index of its first. Chunks come in order. */
   combine(out: Float32Array, inputs: readonly Float32Array[], offset: number): void;
+  /** What a report may say of the tensor after the passes: interpolation ratio, cosine. */
+  statistics?(): Readonly<Record<string, number>>;
 }
 
 export interface StatisticsPass {

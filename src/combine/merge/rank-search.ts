@@ -24,14 +24,9 @@ interface Search {
 export class RankSearch {
   private first = new Uint32Array(kFirstDigits);
   private readonly second = new Map<number, Uint32Array>();
-  private readonly searches: Search[];
+  private searches: Search[] = [];
 
-  constructor(
-    private readonly kernels: Kernels,
-    ranks: readonly number[],
-  ) {
-    this.searches = ranks.map((rank) => ({ rank, prefix: 0 }));
-  }
+  constructor(private readonly kernels: Kernels) {}
 
   /** First pass. @returns whether a value was not finite so far. */
   countFirst(x: Float32Array, base: Float32Array): boolean {
@@ -40,7 +35,9 @@ export class RankSearch {
     return false;
   }
 
-  endFirst(): void {
+  /** @param ranks - from 1 to the number of elements. */
+  endFirst(ranks: readonly number[]): void {
+    this.searches = ranks.map((rank) => ({ rank, prefix: 0 }));
     for (const search of this.searches) {
       search.prefix = descend(this.first, search);
       if (!this.second.has(search.prefix)) this.second.set(search.prefix, new Uint32Array(kSecondDigits));

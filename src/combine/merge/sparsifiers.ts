@@ -36,7 +36,7 @@ export function magnitudeBand(
   onNonFinite: OnNonFinite,
 ): Sparsifier {
   const ranks = skipped > 0 ? [skipped + count, skipped] : [count];
-  const search = new RankSearch(kernels, ranks);
+  const search = new RankSearch(kernels);
   let lowBits = 0;
   let highBits = kNoBits;
   const firstQuota = new Uint32Array(2);
@@ -48,7 +48,7 @@ export function magnitudeBand(
         accept(x, base, offset) {
           if (search.countFirst(x, base)) onNonFinite(x, base, offset);
         },
-        end: () => search.endFirst(),
+        end: () => search.endFirst(ranks),
       },
       {
         accept: (x, base) => search.countSecond(x, base),
