@@ -56,6 +56,10 @@ struct KernelTable {
   std::int32_t (*quantizeInt8Stochastic)(std::int8_t* codes, float* scales, const float* x, std::size_t n, std::uint32_t block, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site);
   void (*dequantizeInt8)(float* x, const std::int8_t* codes, const float* scales, std::size_t n, std::uint32_t block);
   void (*dequantizeAccumulateInt8)(double* acc, const std::int8_t* codes, const float* scales, std::size_t n, std::uint32_t block, double weight);
+  void (*encodeF8E4m3)(std::uint8_t* codes, const float* x, std::size_t n);
+  void (*decodeF8E4m3)(float* x, const std::uint8_t* codes, std::size_t n);
+  void (*encodeF8E5m2)(std::uint8_t* codes, const float* x, std::size_t n);
+  void (*decodeF8E5m2)(float* x, const std::uint8_t* codes, std::size_t n);
   void (*accumulateSquaresF64)(double* acc, const float* g, std::size_t n);
   void (*movingAverageSquaresF32)(float* v, const float* g, std::size_t n, float decay);
   void (*scoreUnitsF64)(double* scores, const double* fisher, std::size_t units, std::uint32_t rowLength);
@@ -163,6 +167,10 @@ enum class KernelId : std::uint32_t {
   quantizeInt8Stochastic,
   dequantizeInt8,
   dequantizeAccumulateInt8,
+  encodeF8E4m3,
+  decodeF8E4m3,
+  encodeF8E5m2,
+  decodeF8E5m2,
   accumulateSquaresF64,
   movingAverageSquaresF32,
   scoreUnitsF64,
@@ -219,7 +227,7 @@ enum class KernelId : std::uint32_t {
   countUniqueF64,
   nearSwapF32,
 };
-constexpr std::uint32_t kKernelCount = 104;
+constexpr std::uint32_t kKernelCount = 108;
 
 }  // namespace heddle
 
@@ -275,6 +283,10 @@ std::int32_t quantizeInt8(std::int8_t* codes, float* scales, const float* x, std
 std::int32_t quantizeInt8Stochastic(std::int8_t* codes, float* scales, const float* x, std::size_t n, std::uint32_t block, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site);
 void dequantizeInt8(float* x, const std::int8_t* codes, const float* scales, std::size_t n, std::uint32_t block);
 void dequantizeAccumulateInt8(double* acc, const std::int8_t* codes, const float* scales, std::size_t n, std::uint32_t block, double weight);
+void encodeF8E4m3(std::uint8_t* codes, const float* x, std::size_t n);
+void decodeF8E4m3(float* x, const std::uint8_t* codes, std::size_t n);
+void encodeF8E5m2(std::uint8_t* codes, const float* x, std::size_t n);
+void decodeF8E5m2(float* x, const std::uint8_t* codes, std::size_t n);
 void accumulateSquaresF64(double* acc, const float* g, std::size_t n);
 void movingAverageSquaresF32(float* v, const float* g, std::size_t n, float decay);
 void scoreUnitsF64(double* scores, const double* fisher, std::size_t units, std::uint32_t rowLength);

@@ -78,6 +78,10 @@ constexpr OpSignature kSignatures[] = {
     {"quantizeInt8Stochastic", true, 3, 7, {Dtype::i8, Dtype::f32, Dtype::f32}, {true, true, false}},
     {"dequantizeInt8", true, 3, 1, {Dtype::f32, Dtype::i8, Dtype::f32}, {true, false, false}},
     {"dequantizeAccumulateInt8", true, 3, 2, {Dtype::f64, Dtype::i8, Dtype::f32}, {true, false, false}},
+    {"encodeF8E4m3", true, 2, 0, {Dtype::u8, Dtype::f32}, {true, false}},
+    {"decodeF8E4m3", true, 2, 0, {Dtype::f32, Dtype::u8}, {true, false}},
+    {"encodeF8E5m2", true, 2, 0, {Dtype::u8, Dtype::f32}, {true, false}},
+    {"decodeF8E5m2", true, 2, 0, {Dtype::f32, Dtype::u8}, {true, false}},
     {"accumulateSquaresF64", true, 2, 0, {Dtype::f64, Dtype::f32}, {true, false}},
     {"movingAverageSquaresF32", true, 2, 1, {Dtype::f32, Dtype::f32}, {true, false}},
     {"scoreUnitsF64", true, 2, 1, {Dtype::f64, Dtype::f64}, {true, false}},
@@ -545,6 +549,30 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       if (op.lengths[0] != n) return "acc";
       if (op.lengths[1] != n) return "codes";
       if (op.lengths[2] != ceilDivide(n, std::size_t{block})) return "scales";
+      return nullptr;
+    }
+    case KernelId::encodeF8E4m3: {
+      [[maybe_unused]] const std::size_t n = op.lengths[0];
+      if (op.lengths[0] != n) return "codes";
+      if (op.lengths[1] != n) return "x";
+      return nullptr;
+    }
+    case KernelId::decodeF8E4m3: {
+      [[maybe_unused]] const std::size_t n = op.lengths[0];
+      if (op.lengths[0] != n) return "x";
+      if (op.lengths[1] != n) return "codes";
+      return nullptr;
+    }
+    case KernelId::encodeF8E5m2: {
+      [[maybe_unused]] const std::size_t n = op.lengths[0];
+      if (op.lengths[0] != n) return "codes";
+      if (op.lengths[1] != n) return "x";
+      return nullptr;
+    }
+    case KernelId::decodeF8E5m2: {
+      [[maybe_unused]] const std::size_t n = op.lengths[0];
+      if (op.lengths[0] != n) return "x";
+      if (op.lengths[1] != n) return "codes";
       return nullptr;
     }
     case KernelId::accumulateSquaresF64: {
@@ -1350,6 +1378,26 @@ inline void runOp(const KernelTable& kernels, KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto weight = scalarAs<double>(op.scalars[1]);
       const std::size_t n = op.lengths[0];
       kernels.dequantizeAccumulateInt8(static_cast<double*>(op.operands[0]), static_cast<const std::int8_t*>(op.operands[1]), static_cast<const float*>(op.operands[2]), n, block, weight);
+      return;
+    }
+    case KernelId::encodeF8E4m3: {
+      const std::size_t n = op.lengths[0];
+      kernels.encodeF8E4m3(static_cast<std::uint8_t*>(op.operands[0]), static_cast<const float*>(op.operands[1]), n);
+      return;
+    }
+    case KernelId::decodeF8E4m3: {
+      const std::size_t n = op.lengths[0];
+      kernels.decodeF8E4m3(static_cast<float*>(op.operands[0]), static_cast<const std::uint8_t*>(op.operands[1]), n);
+      return;
+    }
+    case KernelId::encodeF8E5m2: {
+      const std::size_t n = op.lengths[0];
+      kernels.encodeF8E5m2(static_cast<std::uint8_t*>(op.operands[0]), static_cast<const float*>(op.operands[1]), n);
+      return;
+    }
+    case KernelId::decodeF8E5m2: {
+      const std::size_t n = op.lengths[0];
+      kernels.decodeF8E5m2(static_cast<float*>(op.operands[0]), static_cast<const std::uint8_t*>(op.operands[1]), n);
       return;
     }
     case KernelId::accumulateSquaresF64: {

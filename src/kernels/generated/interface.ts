@@ -60,6 +60,10 @@ export interface KernelFunctions {
   quantizeInt8Stochastic(codes: I8, scales: F32, x: F32, block: number, key0: number, key1: number, blockLow: number, blockHigh: number, step: number, site: number): number;
   dequantizeInt8(x: F32, codes: I8, scales: F32, block: number): void;
   dequantizeAccumulateInt8(acc: F64, codes: I8, scales: F32, block: number, weight: number): void;
+  encodeF8E4m3(codes: U8, x: F32): void;
+  decodeF8E4m3(x: F32, codes: U8): void;
+  encodeF8E5m2(codes: U8, x: F32): void;
+  decodeF8E5m2(x: F32, codes: U8): void;
   accumulateSquaresF64(acc: F64, g: F32): void;
   movingAverageSquaresF32(v: F32, g: F32, decay: number): void;
   scoreUnitsF64(scores: F64, fisher: F64, rowLength: number): void;
