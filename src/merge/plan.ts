@@ -18,11 +18,33 @@ export interface InputTensor {
    * or cut to the common sub-matrix). Absent: as it is.
    */
   readonly rows?: RowMapping;
+  /** A low-rank product that is added on load. */
+  readonly adapter?: LowRankTerm;
+}
+
+/**
+ * W + scale * B A, with A [rank, in] and B [out, rank]; row r of W takes scale * B[r, :] A. `transposed` (Conv1D weights, [in, out],
+ * and embeddings, whose adapter is W + scale * (B A)^T): element [i, j] takes scale * (B A)[j, i].
+ */
+export interface LowRankTerm {
+  /** Index of the adapter among the plan's models. */
+  readonly model: number;
+  readonly a: string;
+  readonly b: string;
+  readonly rank: number;
+  readonly scale: number;
+  readonly transposed: boolean;
 }
 
 export type RowMapping =
   | { readonly kind: 'cut'; readonly shape: readonly number[] }
-  | { readonly kind: 'permute'; readonly from: Int32Array; readonly fill: readonly RowFill[] };
+  | {
+      readonly kind: 'permute';
+      readonly from: Int32Array;
+      readonly fill: readonly RowFill[];
+      /** Rows from this one on are padding: each is the mean of this input's rows before it, fills included. */
+      readonly meanFrom?: number;
+    };
 
 /** Row of an output that a model lacks: zeros, another model's row, or the mean of rows. */
 export interface RowFill {
@@ -37,7 +59,10 @@ export interface OutputTensor {
   readonly dtype: TensorDtype;
   /** Type the mathematics of the reference tool runs in; ours is float32 from stored values, rounded once at the end. */
   readonly mathDtype: TensorDtype;
-  /** Recipe order; one that is only copied has a single input and no method. */
+  /**
+   * Recipe order. Without a method the first is copied, and others, if any, must hold the same bytes (integers and masks that
+   * cannot be merged).
+   */
   readonly inputs: readonly InputTensor[];
   readonly method?: MergeMethod;
   readonly base: number;
@@ -46,8 +71,11 @@ export interface OutputTensor {
 }
 
 export interface PlannedModel {
+  /** As in the recipe; of an adapter, its own path. */
   readonly reference: string;
   readonly path: string;
+  /** A low-rank adapter: its tensors are terms of others. */
+  readonly adapter?: true;
 }
 
 export interface MergePlan {
@@ -61,4 +89,6 @@ export interface MergePlan {
   readonly warnings: readonly string[];
   readonly seed: number | string | bigint;
   readonly strict: boolean;
+  /** Id by token, where the recipe has a tokenizer setting. */
+  readonly vocabulary?: ReadonlyMap<string, number>;
 }
