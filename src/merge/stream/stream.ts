@@ -17,8 +17,10 @@ export interface TensorReport {
   readonly tensor: string;
   readonly method: string;
   readonly size: number;
-  /** Norm of the difference to the base (or first input) over the norm of that; absent for tensors copied byte for byte. */
-  readonly relativeChange?: number;
+  /** Norm of the difference to the base, or to the first input; absent for tensors copied byte for byte. */
+  readonly changeNorm?: number;
+  /** Norm of the base, or of the first input. */
+  readonly referenceNorm?: number;
   readonly nonFinite: number;
 }
 
@@ -281,8 +283,10 @@ class StreamRun {
       tensor: output.name,
       method: output.method?.name ?? 'copy',
       size: sizeOf(output.shape),
-      relativeChange:
-        parts.length === 0 ? undefined : relative(Math.sqrt(sum('change')), Math.sqrt(sum('norm'))),
+      ...(parts.length > 0 && {
+        changeNorm: Math.sqrt(sum('change')),
+        referenceNorm: Math.sqrt(sum('norm')),
+      }),
       nonFinite: sum('nonFinite'),
     });
   }
@@ -368,8 +372,3 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
 }
-
-function relative(change: number, norm: number): number {
-  return change === 0 ? 0 : change / norm;
-}
-
