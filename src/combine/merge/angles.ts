@@ -5,6 +5,9 @@
 
 const kHalfPiHigh = 1.5707963267948966;
 const kHalfPiLow = 6.123233995736766e-17;
+/** The first 33 bits of pi/2, so that products with small integers are exact, and the rest. */
+const kHalfPiFirst = 1.5707963267341256;
+const kHalfPiRest = 6.077100506506192e-11;
 
 /** Sum of terms first * prod(-x2 / ((k + 1)(k + 2))) of the sine (first = x, from k = 1) or cosine series (first = 1, from k = 0). */
 function alternating(first: number, x2: number, start: number): number {
@@ -20,7 +23,7 @@ function alternating(first: number, x2: number, start: number): number {
 /** [sin x, cos x] for |x| up to some hundreds. */
 export function sinCos(x: number): [number, number] {
   const quarter = Math.round(x / kHalfPiHigh);
-  const r = x - quarter * kHalfPiHigh - quarter * kHalfPiLow;
+  const r = x - quarter * kHalfPiFirst - quarter * kHalfPiRest;
   const sine = alternating(r, r * r, 1);
   const cosine = alternating(1, r * r, 0);
   switch (((quarter % 4) + 4) % 4) {
