@@ -7,13 +7,15 @@ import { InvalidArgumentError } from '../errors.js';
 import { type BackendOptions, loadBackend, resolveBackend } from '../kernels/select.js';
 import { bytesOf } from '../tensor/safetensors/dtype.js';
 import type { ModelSource } from '../tensor/safetensors/source.js';
-import { createModelWriter } from '../tensor/safetensors/writer.node.js';
 import type { WrittenModel } from '../tensor/safetensors/writer.js';
+import { createModelWriter } from '../tensor/safetensors/writer.node.js';
 import { version } from '../version.js';
-import { locateFrom, type OpenInputs, openInputs } from './open-inputs.node.js';
 import type { MergePlan } from './plan.js';
 import { planKey } from './plan-key.node.js';
 import { type PlanOptions, planMerge } from './planner.js';
+import { checkMethods } from './planner-context.js';
+import { type PlanDescription, describePlan } from './planner-describe.js';
+import { type OpenedModels, openModels } from './planner-models.node.js';
 import { documentOrder } from './recipe/documents.js';
 import { parseRecipes } from './recipe/parse.js';
 import type { Recipe } from './recipe/recipe.js';
@@ -68,13 +70,13 @@ export async function mergeRecipe(
 ): Promise<MergeSummary> {
   checkOptions(options);
   const folder = resolve(outDir);
-  const { text, documents, locate } = await readDocuments(recipe, options);
+  const { text, documents, folder: baseFolder } = await readDocuments(recipe, options);
   const named = new Map<string, string>();
   let summary: MergeSummary | undefined;
   for (const document of documents) {
     const isLast = document === documents.at(-1);
     const target = isLast ? folder : join(folder, INTERMEDIATES, encodeURIComponent(document.name ?? ''));
-    const inputs = await openInputs(document, async (path) => named.get(path) ?? locate(path));
+    const inputs = await openModels(document, { folder: baseFolder, outputs: named });
     try {
       const made = await mergeDocument(document, text, inputs, target, {
         ...options,
@@ -93,35 +95,53 @@ export async function mergeRecipe(
 }
 
 /**
- * The plan of a recipe's final output, without reading a tensor. Recipes of several documents need their intermediate models: each is
- * planned, but one that uses another's output cannot be until that is written.
+ * What a merge would do, and what looks wrong, without reading a tensor.
+ *
+ * @param recipe - of one document: one that uses another's output cannot be planned until that is written.
+ * @throws {RecipeError}, {MergeError}, {MergeMethodError} and {ModelFileError} as `mergeRecipe`.
  */
-export async function planRecipe(recipe: string, options: MergeOptions = {}): Promise<MergePlan> {
+export async function planRecipe(recipe: string, options: MergeOptions = {}): Promise<PlanDescription> {
   checkOptions(options);
-  const { documents, locate } = await readDocuments(recipe, options);
+  const { documents, folder } = await readDocuments(recipe, options);
   if (documents.length > 1)
     throw new InvalidArgumentError(
       'planRecipe',
       'recipe',
       'of one document',
       `${documents.length} documents`,
-      'merge the documents one by one to see their plans: a document that uses another needs its output',
+      'give the documents one by one: one that uses another needs its output on disk',
     );
-  const inputs = await openInputs(documents[0], locate);
+  const inputs = await openModels(documents[0], { folder });
+  const kernels = await loadBackend(options);
   try {
-    return planMerge(documents[0], inputs.facts, { ...options, methods });
+    const plan = planMerge(documents[0], inputs.models, { ...options, methods });
+    checkMethods(plan, kernels);
+    const description = describePlan(plan, { kernels, workers: options.workers ?? platform.availableParallelism() });
+    return { ...description, peakBytes: Math.min(description.peakBytes, options.memory ?? DEFAULT_MEMORY) };
   } finally {
     await inputs.close();
+    kernels.dispose();
   }
 }
 
 const methods = { get: findMergeMethod, names: mergeMethods.map(({ name }) => name) };
 
 function checkOptions({ workers, memory, shardSize }: MergeOptions): void {
-  const check = (name: string, value: number | undefined, isValid: (n: number) => boolean, what: string): void => {
-    if (value !== undefined && !isValid(value)) throw new InvalidArgumentError('mergeRecipe', name, what, value);
+  const check = (
+    name: string,
+    value: number | undefined,
+    isValid: (n: number) => boolean,
+    what: string,
+  ): void => {
+    if (value !== undefined && !isValid(value))
+      throw new InvalidArgumentError('mergeRecipe', name, what, value);
   };
-  check('workers', workers, (n) => Number.isSafeInteger(n) && n >= 0 && n <= 1024, 'a whole number from 0 to 1024');
+  check(
+    'workers',
+    workers,
+    (n) => Number.isSafeInteger(n) && n >= 0 && n <= 1024,
+    'a whole number from 0 to 1024',
+  );
   check('memory', memory, (n) => Number.isFinite(n) && n > 0, 'a number of bytes above 0');
   check('shardSize', shardSize, (n) => Number.isSafeInteger(n) && n >= 0, 'a whole number of bytes');
 }
@@ -129,15 +149,19 @@ function checkOptions({ workers, memory, shardSize }: MergeOptions): void {
 async function readDocuments(
   recipe: string,
   options: MergeOptions,
-): Promise<{ text: string; documents: Recipe[]; locate(path: string): Promise<string> }> {
+): Promise<{ text: string; documents: Recipe[]; folder: string }> {
   const isText = recipe.includes('\n');
   const text = isText ? recipe : await readRecipe(recipe);
   const source = options.recipeName ?? (isText ? 'recipe' : recipe);
   const documents = documentOrder(parseRecipes(text, { source, strict: options.strict }));
   if (documents.length === 0)
-    throw new InvalidArgumentError('mergeRecipe', 'the recipe', 'YAML with merge_method and models', 'an empty text');
-  const folders = [options.baseFolder ?? (isText ? '.' : dirname(recipe)), '.'];
-  return { text, documents, locate: (path) => locateFrom(folders, path) };
+    throw new InvalidArgumentError(
+      'mergeRecipe',
+      'the recipe',
+      'YAML with merge_method and models',
+      'an empty text',
+    );
+  return { text, documents, folder: options.baseFolder ?? (isText ? '.' : dirname(recipe)) };
 }
 
 async function readRecipe(path: string): Promise<string> {
@@ -152,17 +176,19 @@ async function readRecipe(path: string): Promise<string> {
 async function mergeDocument(
   recipe: Recipe,
   text: string,
-  inputs: OpenInputs,
+  inputs: OpenedModels,
   folder: string,
   options: MergeOptions,
 ): Promise<MergeSummary> {
   const began = performance.now();
-  const plan = planMerge(recipe, inputs.facts, { ...options, methods });
+  const plan = planMerge(recipe, inputs.models, { ...options, methods });
   const sources = plan.models.map(({ path }) => inputs.sources.get(path) as ModelSource);
   const { addon: _, ...backend } = resolveBackend(options);
   const kernels = await loadBackend(backend);
+  checkMethods(plan, kernels);
   const bytesIn = plan.outputs.reduce(
-    (sum, output) => sum + output.inputs.reduce((n, { dtype, shape }) => n + bytesOf(dtype, product(shape)), 0),
+    (sum, output) =>
+      sum + output.inputs.reduce((n, { dtype, shape }) => n + bytesOf(dtype, product(shape)), 0),
     0,
   );
   const wanted = options.workers ?? (bytesIn < SMALL_MERGE ? 0 : platform.availableParallelism());
@@ -177,6 +203,7 @@ async function mergeDocument(
     sync: options.sync,
     inputs: sources.flatMap(({ files }) => files.map(({ path }) => path)),
   });
+  const resumedTensors = writer.finished.size;
   const setup = backend.backend === 'native' ? backend : { backend: backend.backend };
   const lanes =
     threads === 0
@@ -208,7 +235,7 @@ async function mergeDocument(
     method: recipe.method,
     models: plan.models.map(({ reference }) => reference),
     tensors: plan.outputs.length,
-    resumedTensors: writer.finished.size,
+    resumedTensors,
     parameters,
     bytes: written.bytes,
     bytesRead: result.bytesRead,

@@ -1,9 +1,9 @@
 /** Inputs that are not merged as they are stored: other rows, or a low-rank term added. They are read as float32. */
 import type { Kernels } from '../../kernels/kernels.js';
+import { createCodec } from '../../tensor/safetensors/codecs.js';
 import { bytesOf } from '../../tensor/safetensors/dtype.js';
 import type { ModelSource, TensorInfo } from '../../tensor/safetensors/source.js';
 import type { InputTensor, LowRankTerm, RowFill, RowMapping } from '../plan.js';
-import { widen } from './element-codec.js';
 
 /** Fills the elements [begin, begin + out.length) of the tensor as the output sees it. */
 export type AlteredInput = (out: Float32Array, begin: number) => Promise<void>;
@@ -38,10 +38,11 @@ export function openAltered(access: InputAccess, input: InputTensor): AlteredInp
 /** The tensor as its model has it. */
 function stored(access: InputAccess, model: number, name: string): AlteredInput {
   const info = access.infoOf(model, name);
+  const codec = createCodec(access.kernels, info.dtype, `tensor ${name}`);
   return async (out, begin) => {
     const bytes = new Uint8Array(bytesOf(info.dtype, out.length));
     await access.sources[model].readBytes(info, begin, begin + out.length, bytes);
-    widen(access.kernels, out, bytes, info.dtype);
+    codec.widen(out, bytes);
   };
 }
 

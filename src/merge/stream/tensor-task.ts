@@ -2,8 +2,8 @@
 import type { MergeMethod, TensorMerge } from '../../combine/merge/method.js';
 import type { KernelBuffer } from '../../kernels/buffer.js';
 import type { Kernels } from '../../kernels/kernels.js';
+import { type Codec, createCodec } from '../../tensor/safetensors/codecs.js';
 import { bytesOf, type StoredDtype } from '../../tensor/safetensors/dtype.js';
-import { narrow, widen } from './element-codec.js';
 
 /** Elements of a block of the sum rule; also what is widened at a time, so that it stays in the L2 cache. */
 export const BLOCK = 65_536;
@@ -97,6 +97,9 @@ const convert: TensorMerge = { passes: [], combine: (out, [x]) => out.set(x) };
 export class TensorTask {
   readonly shape: TaskShape;
   readonly #merge: TensorMerge;
+  readonly #inputs: readonly Codec[];
+  readonly #output: Codec;
+  readonly #rounding: Codec | undefined;
 
   constructor(
     readonly start: TaskStart,
@@ -105,6 +108,9 @@ export class TensorTask {
     private readonly scratch: Scratch,
   ) {
     const { tensor, shape, size, models, base, perModel, global, seed, strict } = start;
+    this.#inputs = start.inputs.map((dtype) => createCodec(kernels, dtype, `tensor ${tensor}`));
+    this.#output = createCodec(kernels, start.output, `tensor ${tensor}`);
+    this.#rounding = start.rounding && createCodec(kernels, start.rounding);
     this.#merge =
       method?.plan({ kernels, tensor, shape, size, models, base, perModel, global, seed, strict }) ?? convert;
     this.shape = { unit: unitOf(this.#merge.alignment ?? 1, size), passes: this.#merge.passes.length };
@@ -136,7 +142,7 @@ export class TensorTask {
       const out = this.scratch.vector(inputs.length, end - begin);
       this.#merge.combine(out, views, command.offset + begin);
       const bytes = command.output.subarray(bytesOf(dtype, begin), bytesOf(dtype, end));
-      narrow(this.kernels, bytes, out, dtype);
+      this.#output.narrow(bytes, out);
       result = this.#measured(result, out, views, reference, command.offset + begin);
     }
     return result;
@@ -175,18 +181,19 @@ export class TensorTask {
 
   /** Inputs of [begin, end) of the chunk as float32. */
   #widened({ inputs }: ChunkCommand, begin: number, end: number): Float32Array[] {
-    const { inputs: dtypes, rounding } = this.start;
     const { scratch, kernels } = this;
+    const rounding = this.#rounding;
     // Memory first: a view does not outlive the next allocation.
-    for (let k = 0; k <= dtypes.length; k++) scratch.vector(k, end - begin);
-    return dtypes.map((dtype, k) => {
+    for (let k = 0; k <= this.#inputs.length; k++) scratch.vector(k, end - begin);
+    return this.#inputs.map((codec, k) => {
+      const { dtype } = codec;
       const bytes = inputs[k].subarray(bytesOf(dtype, begin), bytesOf(dtype, end));
-      const rounds = rounding !== undefined && dtype !== rounding;
+      const rounds = rounding !== undefined && dtype !== rounding.dtype;
       if (dtype === 'F32' && !rounds && kernels.backend !== 'wasm')
         return new Float32Array(bytes.buffer, bytes.byteOffset, end - begin);
       const view = scratch.vector(k, end - begin);
-      widen(kernels, view, bytes, dtype);
-      if (rounds) roundTo(kernels, view, rounding);
+      codec.widen(view, bytes);
+      if (rounds) roundTo(rounding, view);
       return view;
     });
   }
@@ -197,15 +204,10 @@ export class TensorTask {
   }
 }
 
-function roundTo(kernels: Kernels, x: Float32Array, dtype: 'F16' | 'BF16'): void {
-  const codes = new Uint16Array(x.length);
-  if (dtype === 'BF16') {
-    kernels.encodeBf16(codes, x);
-    kernels.decodeBf16(x, codes);
-  } else {
-    kernels.encodeF16(codes, x);
-    kernels.decodeF16(x, codes);
-  }
+function roundTo(codec: Codec, x: Float32Array): void {
+  const bytes = new Uint8Array(x.length * codec.width);
+  codec.narrow(bytes, x);
+  codec.widen(x, bytes);
 }
 
 /**
