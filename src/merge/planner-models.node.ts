@@ -64,8 +64,11 @@ export async function openModels(recipe: Recipe, options: OpenModelsOptions = {}
     for (const reference of referencesOf(recipe)) {
       const path = await findModel(reference, reference.path, options);
       const source = await open(path);
-      const { companions, texts } = await readCompanions(path);
-      const tokenizer = readTokenizerFacts(reference.text, texts);
+      // Tokenizers have megabytes: they are read where the recipe makes something of them.
+      const whole = recipe.tokenizer !== undefined || recipe.chatTemplate !== undefined;
+      const { companions, texts } = await readCompanions(path, whole);
+      const tokenizer =
+        recipe.tokenizer === undefined ? undefined : readTokenizerFacts(reference.text, texts);
       const adapter =
         reference.lora && (await openAdapter(await findModel(reference, reference.lora.path, options), open));
       models.set(reference.text, {
@@ -126,12 +129,13 @@ async function readOptional(path: string): Promise<string | undefined> {
 
 async function readCompanions(
   folder: string,
+  whole: boolean,
 ): Promise<{ companions: CompanionFile[]; texts: Map<string, string> }> {
   const companions: CompanionFile[] = [];
   const texts = new Map<string, string>();
   for (const name of COMPANION_NAMES) {
     const path = join(folder, name);
-    if (!TEXTS.includes(name)) {
+    if (!whole || !TEXTS.includes(name)) {
       if (await exists(path)) companions.push({ name, path });
       continue;
     }

@@ -10,6 +10,7 @@ import { mapRows, overrideRow, type RowOverride, type RowRule } from './tokenize
 import {
   type ModelVocabulary,
   mergeVocabularies,
+  readChatTemplate,
   type TokenizerFacts,
   type Vocabulary,
 } from './tokenizer/vocabulary.js';
@@ -159,7 +160,12 @@ export function planFiles(
         'leave chat_template out, or add the tokenizer files to the model',
         { model: donor.text, recipePath: 'chat_template' },
       );
-    const inputs = merged.flatMap(({ tokenizer }) => tokenizer?.chatTemplate ?? []);
+    const inputs = merged.flatMap(({ path, companions = [] }) => {
+      const texts = companions.flatMap(({ name, content }) =>
+        content === undefined ? [] : [[name, content]],
+      );
+      return readChatTemplate(path, new Map(texts as [string, string][])) ?? [];
+    });
     const template = chatTemplate(recipe.chatTemplate, inputs);
     if (template !== undefined) {
       const name = 'tokenizer_config.json';

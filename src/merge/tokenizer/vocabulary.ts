@@ -5,8 +5,6 @@ export interface TokenizerFacts {
   readonly tokens: ReadonlyMap<string, number>;
   /** Added and special tokens; each is a key of `tokens`. */
   readonly added: readonly string[];
-  /** Text of its chat template, where it has one. */
-  readonly chatTemplate?: string;
 }
 
 /** A vocabulary to merge, with the rows its model has. */
@@ -62,12 +60,6 @@ export type TokenizerTexts = ReadonlyMap<string, string>;
  * @throws {MergeError} of class `bad_tokenizer` if one cannot be understood.
  */
 export function readTokenizerFacts(model: string, files: TokenizerTexts): TokenizerFacts | undefined {
-  const chatTemplate = readChatTemplate(model, files);
-  const withTemplate = (tokens: Map<string, number>, added: string[]): TokenizerFacts => ({
-    tokens,
-    added,
-    ...(chatTemplate !== undefined && { chatTemplate }),
-  });
   const full = parseJson(model, 'tokenizer.json', files);
   const vocabulary = full?.model?.vocab;
   if (full !== undefined) {
@@ -79,7 +71,7 @@ export function readTokenizerFacts(model: string, files: TokenizerTexts): Tokeni
         tokens.set(content, id as number);
         added.push(content);
       }
-    return withTemplate(tokens, added);
+    return { tokens, added };
   }
   const plain = parseJson(model, 'vocab.json', files);
   const extra = parseJson(model, 'added_tokens.json', files);
@@ -96,7 +88,7 @@ export function readTokenizerFacts(model: string, files: TokenizerTexts): Tokeni
       : tokensOf(model, 'vocab.json', plain);
   const added = extra === undefined ? new Map<string, number>() : tokensOf(model, 'added_tokens.json', extra);
   for (const [token, id] of added) tokens.set(token, id);
-  return withTemplate(tokens, [...added.keys()]);
+  return { tokens, added: [...added.keys()] };
 }
 
 interface TokenizerJson {
@@ -132,7 +124,8 @@ function tokensOf(model: string, name: string, vocabulary: unknown): Map<string,
   return tokens;
 }
 
-function readChatTemplate(model: string, files: TokenizerTexts): string | undefined {
+/** The chat template of a model: a file of its own, or that of tokenizer_config.json. */
+export function readChatTemplate(model: string, files: TokenizerTexts): string | undefined {
   const jinja = files.get('chat_template.jinja');
   if (jinja !== undefined) return jinja;
   for (const name of ['chat_template.json', 'tokenizer_config.json']) {
