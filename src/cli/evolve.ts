@@ -12,6 +12,7 @@ import {
   type Search,
 } from '../merge/evolve/evolve.js';
 import { parseSearchFile, type SearchFileContext, searchOf } from '../merge/evolve/search-file.js';
+import { mergeRecipe } from '../merge/merge.node.js';
 import { renderSearchPage, searchPageStyle } from '../report/evolve-page.js';
 import { nodeFileSystem, writeWhole } from '../report/run-files.node.js';
 import { UsageError } from './errors.js';
@@ -25,10 +26,15 @@ interface EvolveVerbOptions extends CommonOptions {
   parallel?: number;
 }
 
+/** A candidate is scored and removed at once: its bytes need not reach the disk. */
+const mergeCandidate: MergeRecipe = (recipe, folder, signal) =>
+  mergeRecipe(recipe, folder, { signal, sync: false, recipeName: 'the candidate' });
+
 /** Merges as `heddle merge` does: a recipe's text into a new model folder. */
 export type MergeRecipe = (recipe: string, folder: string, signal: AbortSignal) => Promise<unknown>;
 
-export function evolveCommand(merge: MergeRecipe): (run: Verb) => Command {
+/** @param merge - another merge than the one of `heddle merge`. */
+export function evolveCommand(merge: MergeRecipe = mergeCandidate): (run: Verb) => Command {
   return (run) =>
     withCommonOptions(
       new Command('evolve')

@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { evolveCommand, type MergeRecipe } from '../../src/cli/evolve.js';
 import { openFitness, readParameters } from '../../src/cli/evolve-fitness.js';
+import { mergeRecipe } from '../../src/merge/merge.node.js';
 import { softmaxRegression } from '../../src/nn/zoo.js';
 import { renderSearchPage, searchPageStyle } from '../../src/report/evolve-page.js';
 import { encodeSafetensors } from '../../src/tensor/safetensors/encode.js';
@@ -123,6 +124,62 @@ export const fitness = ({ model }) => JSON.parse(readFileSync(model + '/config.j
     await expect(evolve([file, out], failing)).rejects.toThrow(/none of the first .* no such tensor/s);
     expect(await readdir(out).then((names) => names.filter((name) => name.startsWith('.')))).toEqual([]);
   });
+});
+
+describe('heddle evolve with the real merge', () => {
+  it('finds a better model than either, and its recipe merges to the very bytes that were scored', async () => {
+    const folder = join(root, 'real');
+    await mkdir(folder);
+    const { spec } = softmaxRegression(4, 2);
+    const wanted = Float32Array.from({ length: spec.size }, (_, i) => i / 8);
+    // a + b is the wanted model plus noise that cancels at weights 0.3 and 0.7.
+    const noise = wanted.map((_, i) => ((i * 7) % 5) - 2);
+    const models: [string, Float32Array][] = [
+      ['a', wanted.map((w, i) => w + 0.7 * noise[i])],
+      ['b', wanted.map((w, i) => w - 0.3 * noise[i])],
+    ];
+    for (const [name, params] of models) {
+      await mkdir(join(folder, name));
+      await writeFile(join(folder, name, 'model.safetensors'), encodeSafetensors(spec, params));
+    }
+    const far = `import { readFileSync, writeFileSync } from 'node:fs';
+export function fitness({ model, generation, index }) {
+  const bytes = readFileSync(model + '/model.safetensors');
+  writeFileSync(new URL('./seen-' + generation + '-' + index, import.meta.url), bytes);
+  const start = 8 + Number(bytes.readBigUInt64LE(0));
+  const order = JSON.parse(bytes.toString('utf8', 8, start));
+  let sum = 0;
+  const at = { 'fc.weight': 0, 'fc.bias': 8 };
+  for (const [name, first] of Object.entries(at)) {
+    const [begin, end] = order[name].data_offsets;
+    for (let i = 0; i < (end - begin) / 4; i++)
+      sum += (bytes.readFloatLE(start + begin + 4 * i) - (first + i) / 8) ** 2;
+  }
+  return sum;
+}
+`;
+    await writeFile(join(folder, 'far.mjs'), far);
+    const text = `genome: {kind: parameters, models: [a, b], merge_method: linear}
+fitness: {type: module, module: far.mjs, goal: minimize}
+optimizer: {seed: 2, max_evaluations: 60}
+parallel: 2
+`;
+    await writeFile(join(folder, 'search.yaml'), text);
+    const out = join(folder, 'out');
+    let code: number | undefined;
+    const command = evolveCommand()((action) => async (...received) => {
+      code = await action(...received);
+    });
+    await command.parseAsync([join(folder, 'search.yaml'), out, '--quiet', '--json'], { from: 'user' });
+    expect(code).toBe(0);
+    const { best } = JSON.parse(await readFile(join(out, 'checkpoint.json'), 'utf8'));
+    // Either model alone is at 0.49 or 0.09 times the energy of the noise, 24.
+    expect(-best.score).toBeLessThan(0.01);
+    await mergeRecipe(join(out, 'recipe.yaml'), join(folder, 'winner'));
+    const winner = await readFile(join(folder, 'winner', 'model.safetensors'));
+    const scored = await readFile(join(folder, `seen-${best.generation}-${best.index}`));
+    expect(winner.equals(scored)).toBe(true);
+  }, 60_000);
 });
 
 describe('the built-in fitness', () => {
