@@ -8,3 +8,6 @@ export {
   simulate,
   startSimulation,
 } from './report/recorded-simulation.node.js';
+export { readModel, type WriteModelOptions, writeModel } from './tensor/safetensors/flat-model.node.js';
+export { openModel } from './tensor/safetensors/reader.node.js';
+export { createModelWriter } from './tensor/safetensors/writer.node.js';
