@@ -99,8 +99,12 @@ function outputSlice(
 /** Methods for which a base is one more model, weight and all. */
 const BASE_IS_A_MODEL = ['linear', 'karcher'];
 
+export function isBaseAModel({ base, name }: MergeMethod): boolean {
+  return base === 'none' || BASE_IS_A_MODEL.includes(name);
+}
+
 function baseIndex(method: MergeMethod, slice: NormalSlice): number {
-  if (method.base === 'none' || BASE_IS_A_MODEL.includes(method.name) || slice.base === undefined) return -1;
+  if (isBaseAModel(method) || slice.base === undefined) return -1;
   const { text } = slice.base;
   return slice.entries.findIndex(({ model }) => model.text === text);
 }

@@ -77,7 +77,10 @@ export function planTensor(planner: TensorPlanner, slot: TensorSlot): OutputTens
       `${slot.name} is merged without ${names(slot.sources.filter((_, k) => found[k] === undefined))}, which lack it`,
     );
     if (tooFew(method, sources.length, base, slot.base)) {
-      if (method.name === 'model_stock' && planner.strict) return undefined;
+      if (method.name === 'model_stock') {
+        warnings.push(`${slot.name} is dropped: model_stock needs the base and two models that have it`);
+        return undefined;
+      }
       warnings.push(`${slot.name} is copied from ${donor(slot, found).model}: too few models have it`);
       return copied(planner, slot, donor(slot, found).input);
     }

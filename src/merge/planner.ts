@@ -1,4 +1,5 @@
 /** From a recipe and the headers of its models to a plan: everything that can go wrong before a value is read goes wrong here. */
+import type { MergeMethod } from '../combine/merge/method.js';
 import { nearest } from '../config/names.js';
 import { architectureName, architectureOf } from './architecture/architecture.js';
 import { MergeError } from './errors.js';
@@ -7,7 +8,7 @@ import { adapterTerms } from './planner-adapters.js';
 import { configDifferences, cutRows, outputConfig } from './planner-config.js';
 import { checkParameterNames, type MethodLookup, unusedFilters } from './planner-parameters.js';
 import { type PlanProblem, throwProblems } from './planner-problems.js';
-import { type SlotContext, slotsOf, type TensorSlot } from './planner-slots.js';
+import { isBaseAModel, type SlotContext, slotsOf, type TensorSlot } from './planner-slots.js';
 import type { ModelFacts } from './planner-sources.js';
 import { type LoadedModel, planTensor, type TensorPlanner } from './planner-tensor.js';
 import { planFiles, planVocabulary } from './planner-vocabulary.js';
@@ -96,6 +97,7 @@ export function planMerge(
   const written = strict ? outputs : withoutTiedHead(outputs, slots, donor.facts, warnings);
   const { config } = donor.facts;
   warnings.push(
+    ...slicesWithoutBase(recipe, method),
     ...configDifferences(merged.map(({ text, facts }) => ({ text, config: facts.config }))),
     ...unusedFilters(
       recipe,
@@ -211,6 +213,18 @@ function allSlots(context: SlotContext): { slots: TensorSlot[]; layers?: number 
   return layers === undefined ? { slots } : { slots, layers };
 }
 
+/** Slices whose sources leave out a base that the method could use. */
+function slicesWithoutBase(recipe: Recipe, method: MergeMethod): string[] {
+  if (method.base !== 'optional' || isBaseAModel(method)) return [];
+  return [recipe, ...(recipe.modules ?? [])].flatMap(({ slices = [] }) =>
+    slices.flatMap(({ path, sources, baseModel = recipe.baseModel }) =>
+      baseModel === undefined || sources.some(({ model }) => model.text === baseModel.text)
+        ? []
+        : [`${path}: merged without the base ${baseModel.text}, which is not among the sources`],
+    ),
+  );
+}
+
 function entriesOf({ models, slices }: MergeInputs): string[] {
   return [
     ...(models ?? []).map(({ model }) => model.text),
@@ -226,7 +240,10 @@ function withoutTiedHead(
   warnings: string[],
 ): OutputTensor[] {
   if (donor.config?.tie_word_embeddings !== true) return [...outputs];
-  const heads = new Set(slots.filter(({ traits }) => traits.tied.length > 0).map(({ name }) => name));
+  const written = new Set(outputs.map(({ name }) => name));
+  const heads = new Set(
+    slots.filter(({ traits }) => traits.tied.some((name) => written.has(name))).map(({ name }) => name),
+  );
   return outputs.filter(({ name }) => {
     if (!heads.has(name)) return true;
     warnings.push(`${name} is not written: config.json of ${donor.path} ties it to the embedding`);

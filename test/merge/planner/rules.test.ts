@@ -139,6 +139,14 @@ describe('numbers of models and bases', () => {
   ] as const)
     it(`${className}: ${text.replaceAll('\n', '; ')}`, () => expect(errorOf(text).className).toBe(className));
 
+  it('warns of slices that leave out a base which the method could use', () => {
+    const sources = '[{model: a, layer_range: [0, 2]}, {model: b, layer_range: [0, 2]}]';
+    const text = `merge_method: nuslerp\nbase_model: c\nparameters: {weight: 1}\nslices: [{sources: ${sources}}]\n`;
+    const { warnings, outputs } = plan(text);
+    expect(warnings).toEqual(['slices[0]: merged without the base c, which is not among the sources']);
+    expect(outputs.every(({ base }) => base === -1)).toBe(true);
+  });
+
   it('appends a base that is not listed, without a weight of its own', () => {
     const { outputs, models } = plan(
       'merge_method: ties\nbase_model: b\nmodels: [{model: a, parameters: {weight: 2}}]\n',
@@ -249,6 +257,33 @@ describe('tensors that do not line up', () => {
     expect(plan(both, { strict: true }, of).outputs.map(({ name }) => name)).not.toContain(
       'model.extra.table',
     );
+  });
+});
+
+describe('heads', () => {
+  const tied = (path: string): ModelFacts => {
+    const facts = model(path, 1, { 'lm_head.weight': { dtype: 'F32', shape: [10, 4] } });
+    const tensors = new Map(facts.tensors);
+    tensors.delete('embed_tokens.weight');
+    tensors.set('model.embed_tokens.weight', { dtype: 'F32', shape: [10, 4] });
+    return { ...facts, tensors, config: { ...facts.config, tie_word_embeddings: true } };
+  };
+  const one = 'merge_method: linear\nmodels: [{model: a, parameters: {weight: 1}}]\n';
+
+  it('that the configuration ties to the embedding are not written, but in strict mode', () => {
+    const { outputs, warnings } = plan(one, {}, tied);
+    expect(outputs.map(({ name }) => name)).not.toContain('lm_head.weight');
+    expect(warnings.join()).toMatch(/lm_head\.weight is not written/);
+    expect(plan(one, { strict: true }, tied).outputs.map(({ name }) => name)).toContain('lm_head.weight');
+  });
+
+  it('without an embedding to be tied to are written', () => {
+    const alone = (path: string) => {
+      const facts = tied(path);
+      const tensors = new Map([...facts.tensors].filter(([name]) => name !== 'model.embed_tokens.weight'));
+      return { ...facts, tensors };
+    };
+    expect(plan(one, {}, alone).outputs.map(({ name }) => name)).toContain('lm_head.weight');
   });
 });
 
