@@ -32,7 +32,8 @@ export function mergeVocabularies(
   extra: readonly string[] = [],
 ): Vocabulary {
   const tokens = new Map([...base.tokens].filter(([, id]) => id < base.size));
-  let next = Math.max(-1, ...tokens.values()) + 1;
+  let next = 0;
+  for (const id of tokens.values()) next = Math.max(next, id + 1);
   const appended: string[] = [];
   const append = (token: string) => {
     if (tokens.has(token)) return;

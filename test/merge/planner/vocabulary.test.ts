@@ -26,6 +26,13 @@ describe('vocabularies of merges', () => {
     expect(merged.size).toBe(8);
   });
 
+  it('may have hundreds of thousands of tokens', () => {
+    const many = (shift: number) => vocabulary(Array.from({ length: 250_000 }, (_, i) => `t${i + shift}`));
+    const merged = mergeVocabularies(many(0), [many(10)]);
+    expect(merged.size).toBe(250_010);
+    expect(merged.appended[9]).toBe('t250009');
+  });
+
   it('are read from tokenizer.json, vocab.json and vocab.txt', () => {
     const read = (files: Record<string, unknown>) => {
       const texts = Object.entries(files).map(([name, value]): [string, string] => [
