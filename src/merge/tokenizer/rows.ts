@@ -37,24 +37,26 @@ export function mapRows(
   rows: number,
   rules: ReadonlyMap<string, RowRule>,
 ): RowMapping[] {
-  const from = owners.map(() => new Int32Array(rows).fill(-1));
+  const own = owners.map((owner, k) => ownRows(vocabulary, owner, k === Math.max(base, 0)));
+  const from = owners.map((_, k) => {
+    const all = new Int32Array(rows).fill(-1);
+    all.set(own[k]);
+    return all;
+  });
   const fill: RowFill[][] = owners.map(() => []);
-  const named = new Map([...vocabulary.tokens].map(([token, id]) => [id, token]));
+  const ruled = new Map<number, RowRule>();
+  for (const [token, rule] of rules) {
+    const id = vocabulary.tokens.get(token);
+    if (id !== undefined) ruled.set(id, rule);
+  }
   for (let id = 0; id < vocabulary.size; id++) {
-    const token = named.get(id);
-    const own = owners.map((owner, k) => {
-      // An id without a token keeps the base's row: it stands in no other model for the same thing.
-      const row = token === undefined ? (k === Math.max(base, 0) ? id : undefined) : owner.tokens.get(token);
-      return row === undefined || row >= owner.rows ? -1 : row;
-    });
-    const rule = token === undefined ? undefined : rules.get(token);
+    const rule = ruled.get(id);
     let sources: RowFill['from'] | undefined;
     for (let k = 0; k < owners.length; k++) {
-      if (own[k] >= 0 && rule?.force !== true) from[k][id] = own[k];
-      else {
-        sources ??= defaultRow(owners, own, base, rule?.override);
-        fill[k].push({ row: id, from: sources });
-      }
+      if (own[k][id] >= 0 && rule?.force !== true) continue;
+      from[k][id] = -1;
+      sources ??= defaultRow(owners, own, id, base, rule?.override);
+      fill[k].push({ row: id, from: sources });
     }
   }
   return owners.map((_, k) => ({
@@ -65,17 +67,36 @@ export function mapRows(
   }));
 }
 
+/** Row of an owner by id of the output, or -1. */
+function ownRows(vocabulary: Vocabulary, owner: RowOwner, isBase: boolean): Int32Array {
+  const own = new Int32Array(vocabulary.size).fill(-1);
+  if (isBase) {
+    // An id without a token keeps the base's row: it stands in no other model for the same thing.
+    for (let id = 0; id < Math.min(own.length, owner.rows); id++) own[id] = id;
+    for (const id of vocabulary.tokens.values()) own[id] = -1;
+  }
+  for (const [token, row] of owner.tokens) {
+    const id = row < owner.rows ? vocabulary.tokens.get(token) : undefined;
+    if (id !== undefined) own[id] = row;
+  }
+  return own;
+}
+
 function defaultRow(
   owners: readonly RowOwner[],
-  own: readonly number[],
+  own: readonly Int32Array[],
+  id: number,
   base: number,
   override: RowOverride | undefined,
 ): RowFill['from'] {
   if (override?.kind === 'zero') return [];
   if (override !== undefined) return [{ model: override.model, name: override.name, row: override.row }];
-  const holders = owners.flatMap(({ model, name }, k) => (own[k] >= 0 ? [{ model, name, row: own[k] }] : []));
-  if (holders.length > 1 && base >= 0 && own[base] >= 0)
-    return [{ model: owners[base].model, name: owners[base].name, row: own[base] }];
+  const holders = owners.flatMap(({ model, name }, k) => {
+    const row = own[k][id];
+    return row >= 0 ? [{ model, name, row }] : [];
+  });
+  if (holders.length > 1 && base >= 0 && own[base][id] >= 0)
+    return [{ model: owners[base].model, name: owners[base].name, row: own[base][id] }];
   return holders;
 }
 
