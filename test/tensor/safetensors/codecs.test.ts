@@ -81,6 +81,20 @@ describe('stored values', () => {
     expect(widen('F64', doubles)).toEqual([1, Math.fround(1 + 2 ** -23), Number.POSITIVE_INFINITY, -0]);
   });
 
+  it('of 64-bit integers go both ways as exact arithmetic says', () => {
+    const integers = fc.array(fc.bigInt({ min: -(2n ** 53n), max: 2n ** 53n }), { minLength: 1 });
+    const floats = fc.array(fc.float({ noNaN: true, min: -(2 ** 62), max: 2 ** 62 }), { minLength: 1 });
+    fc.assert(
+      fc.property(integers, floats, (whole, values) => {
+        const bytes = new Uint8Array(BigInt64Array.from(whole).buffer);
+        expect(widen('I64', bytes)).toEqual(whole.map((v) => Math.fround(Number(v))));
+        const back = new BigInt64Array(narrow('I64', values).buffer);
+        expect([...back]).toEqual(values.map((v) => BigInt(Math.trunc(v))));
+      }),
+      { seed: 6, numRuns: 300 },
+    );
+  });
+
   it('become integers by truncation within their range', () => {
     const values = [2.9, -2.9, 300, -300, Number.NaN, Number.POSITIVE_INFINITY, -0.5];
     expect([...new Int8Array(narrow('I8', values).buffer)]).toEqual([2, -2, 127, -128, 0, 127, 0]);
