@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { dottedPath, nearest, toCamel, toKebab } from '../../src/config/names.js';
 import { configSchema } from '../../src/federation/config/schema.js';
 import { allKeys } from '../../src/federation/config/walk.js';
-import { dottedPath, nearest, toCamel, toKebab } from '../../src/config/names.js';
 
 const word = fc.stringMatching(/^[a-z]{1,8}$/);
 
