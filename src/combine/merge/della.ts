@@ -23,10 +23,14 @@ export function rowsOf(shape: readonly number[], size: number, strict: boolean):
   return strict ? { length: shape[1], stride: group / shape[1], group } : { length: group, stride: 1, group };
 }
 
-/** Ranks 0.. by ascending magnitude, equal ones by index, from a stable radix sort of the 31 bits in three digits. */
+const kDigitBits = 8;
+const kDigits = 1 << kDigitBits;
+const kShifts = [0, 8, 16, 24];
+
+/** Ranks 0.. by ascending magnitude, equal ones by index, from a stable radix sort in four digits. */
 export class RowRanks {
   private readonly order: [Uint32Array, Uint32Array];
-  private readonly counts = new Uint32Array(2048);
+  private readonly counts = new Uint32Array(kDigits * kShifts.length);
   readonly ranks: Uint32Array;
 
   constructor(length: number) {
@@ -36,22 +40,38 @@ export class RowRanks {
 
   /** @param bits - magnitudes as 31-bit integers. */
   rank(bits: Uint32Array): Uint32Array {
-    let [from, to] = this.order;
-    for (let i = 0; i < from.length; i++) from[i] = i;
-    for (const shift of [0, 11, 22]) {
-      this.counts.fill(0);
-      for (let i = 0; i < bits.length; i++) this.counts[(bits[i] >>> shift) & 2047]++;
+    const { counts, order, ranks } = this;
+    const n = bits.length;
+    counts.fill(0);
+    for (let i = 0; i < n; i++) {
+      const m = bits[i];
+      counts[m & 255]++;
+      counts[kDigits + ((m >>> 8) & 255)]++;
+      counts[2 * kDigits + ((m >>> 16) & 255)]++;
+      counts[3 * kDigits + (m >>> 24)]++;
+    }
+    let from = order[0];
+    let to = order[1];
+    for (let i = 0; i < n; i++) from[i] = i;
+    for (let digit = 0; digit < kShifts.length; digit++) {
+      const table = counts.subarray(digit * kDigits, (digit + 1) * kDigits);
       let next = 0;
-      for (let digit = 0; digit < 2048; digit++) {
-        const count = this.counts[digit];
-        this.counts[digit] = next;
+      for (let value = 0; value < kDigits; value++) {
+        const count = table[value];
+        table[value] = next;
         next += count;
       }
-      for (let i = 0; i < from.length; i++) to[this.counts[(bits[from[i]] >>> shift) & 2047]++] = from[i];
-      [from, to] = [to, from];
+      const shift = kShifts[digit];
+      for (let i = 0; i < n; i++) {
+        const at = from[i];
+        to[table[(bits[at] >>> shift) & 255]++] = at;
+      }
+      const last = from;
+      from = to;
+      to = last;
     }
-    for (let rank = 0; rank < from.length; rank++) this.ranks[from[rank]] = rank;
-    return this.ranks;
+    for (let rank = 0; rank < n; rank++) ranks[from[rank]] = rank;
+    return ranks;
   }
 }
 

@@ -75,7 +75,7 @@ export function mergeInMemory(
   method: MergeMethod,
   context: TensorContext,
   inputs: readonly Float32Array[],
-  out = new Float32Array(context.size),
+  out: Float32Array = new Float32Array(context.size),
 ): Float32Array {
   const merge = method.plan(context);
   for (const pass of merge.passes) {
