@@ -6,12 +6,14 @@ import { assembleModel } from '../federation/assemble.js';
 import { loadConfig } from '../federation/config/load.node.js';
 import { shapedFor, taskShape } from '../federation/host.js';
 import { createNodeHost } from '../federation/host.node.js';
+import type { Kernels } from '../kernels/kernels.js';
 import { loadBackend } from '../kernels/select.js';
 import { commandFitness } from '../merge/evolve/command-fitness.node.js';
+import { createMemoryMerger, type MemoryTensor } from '../merge/evolve/memory-merge.node.js';
 import type { Fitness } from '../merge/evolve/search-file.js';
 import type { Model } from '../program/model.js';
 import { collectEnvironment } from '../report/environment.node.js';
-import { openModel } from '../tensor/safetensors/reader.node.js';
+import { createCodec } from '../tensor/safetensors/codecs.js';
 import { createInlineRunner } from '../train/inline-runner.js';
 import { createLocalTrainer } from '../train/local-trainer.js';
 import { version } from '../version.js';
@@ -27,11 +29,15 @@ export interface FitnessInput {
   readonly signal: AbortSignal;
 }
 
-export interface OpenFitness {
-  /** Larger is better. */
-  score(input: FitnessInput): Promise<number>;
-  dispose(): void;
-}
+/** Scores are larger for the better. */
+export type OpenFitness =
+  | { readonly kind: 'folder'; score(input: FitnessInput): Promise<number>; dispose(): Promise<void> }
+  /** Merges into memory and scores there: nothing is written. */
+  | {
+      readonly kind: 'memory';
+      score(recipe: string, signal: AbortSignal): Promise<number>;
+      dispose(): Promise<void>;
+    };
 
 /** The module or the data of a fitness does not serve. */
 export class FitnessError extends HeddleError {
@@ -47,15 +53,20 @@ export async function openFitness(fitness: Fitness, folder: string): Promise<Ope
       const { command, timeout } = fitness;
       const sign = fitness.goal === 'minimize' ? -1 : 1;
       return {
+        kind: 'folder',
         score: async ({ model, signal }) =>
           sign * (await commandFitness(command, model, { timeout, cwd: folder, signal })),
-        dispose: () => undefined,
+        dispose: async () => undefined,
       };
     }
     case 'module': {
       const call = await importFitness(resolve(folder, fitness.module));
       const sign = fitness.goal === 'minimize' ? -1 : 1;
-      return { score: async (input) => sign * (await call(input)), dispose: () => undefined };
+      return {
+        kind: 'folder',
+        score: async (input) => sign * (await call(input)),
+        dispose: async () => undefined,
+      };
     }
     case 'builtin':
       return openBuiltin(fitness);
@@ -103,49 +114,44 @@ async function openBuiltin(fitness: Fitness & { type: 'builtin' }): Promise<Open
   const runner = createInlineRunner(kernels);
   const trainer = createLocalTrainer(model, runner, { epochs: 1, batchSize: 100 });
   const index = Uint32Array.from({ length: Math.min(data.size, fitness.limit ?? data.size) }, (_, i) => i);
+  const merger = createMemoryMerger(kernels);
   return {
-    async score({ model: folder, signal }) {
-      const params = await readParameters(folder, model);
-      const { lossSum, correct, examples } = await trainer.evaluate(params, data, index, 250, signal);
-      return fitness.metric === 'accuracy' ? correct / examples : -lossSum / examples;
-    },
-    dispose() {
-      void runner.dispose();
+    kind: 'memory',
+    score: (recipe, signal) =>
+      merger.merge(
+        recipe,
+        async (tensors) => {
+          const params = parametersOf(tensors, model, kernels);
+          const { lossSum, correct, examples } = await trainer.evaluate(params, data, index, 250, signal);
+          return fitness.metric === 'accuracy' ? correct / examples : -lossSum / examples;
+        },
+        signal,
+      ),
+    async dispose() {
+      await merger.dispose();
+      await runner.dispose();
       kernels.dispose();
     },
   };
 }
 
-/** The flat vector of a model from a folder whose tensors bear the names of its layout. */
-export async function readParameters(folder: string, { spec, name }: Model): Promise<Float32Array> {
-  const source = await openModel(folder);
-  try {
-    const params = new Float32Array(spec.size);
-    for (const entry of spec.entries) {
-      const info = source.tensors.get(entry.name);
-      if (info === undefined)
-        throw new FitnessError(
-          `${folder} has no tensor ${entry.name}, which the model '${name}' needs`,
-          'merge models of that architecture, or judge them by a command or a module',
-        );
-      if (info.dtype !== 'F32')
-        throw new FitnessError(
-          `${entry.name} of ${folder} is stored as ${info.dtype}`,
-          'give the genome out_dtype: float32',
-        );
-      if (info.size !== entry.size)
-        throw new ShapeMismatchError(
-          `${entry.name} of ${folder}`,
-          entry.shape,
-          info.shape,
-          `use models of '${name}'`,
-        );
-      const bytes = await source.readBytes(info, 0, info.size);
-      // A copy: the bytes may lie at an odd place.
-      spec.slice(params, entry.name).set(new Float32Array(Uint8Array.from(bytes).buffer));
-    }
-    return params;
-  } finally {
-    await source.close();
+/** The flat vector of a model from tensors that bear the names of its layout. */
+export function parametersOf(
+  tensors: ReadonlyMap<string, MemoryTensor>,
+  { spec, name }: Model,
+  kernels: Kernels,
+): Float32Array {
+  const params = new Float32Array(spec.size);
+  for (const entry of spec.entries) {
+    const tensor = tensors.get(entry.name);
+    if (tensor === undefined)
+      throw new FitnessError(
+        `the merged model has no tensor ${entry.name}, which the model '${name}' needs`,
+        'merge models of that architecture, or judge them by a command or a module',
+      );
+    if (tensor.shape.join() !== entry.shape.join())
+      throw new ShapeMismatchError(entry.name, entry.shape, tensor.shape, `use models of '${name}'`);
+    createCodec(kernels, tensor.dtype, entry.name).widen(spec.slice(params, entry.name), tensor.bytes);
   }
+  return params;
 }

@@ -112,11 +112,13 @@ async function evolveVerb(
       parallel: options.parallel ?? parsed.parallel,
       signal: stop.signal,
       resume,
-      evaluate: (candidate, signal) =>
-        withMergedModel(candidate, folder, merge, signal, (model) => {
-          const { recipeText: recipe, generation, index } = candidate;
-          return fitness.score({ model, recipe, generation, index, signal });
-        }),
+      evaluate: (candidate, signal) => {
+        const { recipeText: recipe, generation, index } = candidate;
+        if (fitness.kind === 'memory') return fitness.score(recipe, signal);
+        return withMergedModel(candidate, folder, merge, signal, (model) =>
+          fitness.score({ model, recipe, generation, index, signal }),
+        );
+      },
       onCandidate: progress(output),
       onFailure: ({ generation, index }, error) =>
         output.note(`\ncandidate ${index} of generation ${generation} failed: ${messageOf(error)}`),
@@ -136,7 +138,7 @@ async function evolveVerb(
     }
     throw error;
   } finally {
-    fitness.dispose();
+    await fitness.dispose();
     release();
   }
 }

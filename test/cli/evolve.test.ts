@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { evolveCommand, type MergeRecipe } from '../../src/cli/evolve.js';
-import { openFitness, readParameters } from '../../src/cli/evolve-fitness.js';
+import { openFitness } from '../../src/cli/evolve-fitness.js';
 import { mergeRecipe } from '../../src/merge/merge.node.js';
 import { softmaxRegression } from '../../src/nn/zoo.js';
 import { renderSearchPage, searchPageStyle } from '../../src/report/evolve-page.js';
@@ -184,38 +184,57 @@ parallel: 2
 
 describe('the built-in fitness', () => {
   it('gives the accuracy of a model that knows one class, and the loss of one that knows nothing', async () => {
-    const folder = join(root, 'model');
-    await mkdir(folder);
     const model = softmaxRegression();
-    const params = new Float32Array(model.spec.size);
-    const write = () => writeFile(join(folder, 'model.safetensors'), encodeSafetensors(model.spec, params));
-    await write();
-    const limit = 500;
-    const task = { type: 'builtin', task: 'mnist-lr', synthetic: true, limit, part: 'test' } as const;
-    const input = {
-      model: folder,
-      recipe: '',
-      generation: 1,
-      index: 0,
-      signal: new AbortController().signal,
+    const task = { type: 'builtin', task: 'mnist-lr', synthetic: true, limit: 500, part: 'test' } as const;
+    const scoreOf = async (metric: 'accuracy' | 'loss', biases: Float32Array[]): Promise<number[]> => {
+      const fitness = await openFitness({ ...task, metric }, root);
+      if (fitness.kind !== 'memory') throw new Error('written to disk');
+      const scores: number[] = [];
+      for (const [k, bias] of biases.entries()) {
+        const params = new Float32Array(model.spec.size);
+        model.spec.slice(params, 'fc.bias').set(bias);
+        const folder = join(root, `${metric}-${k}`);
+        await mkdir(folder);
+        await writeFile(join(folder, 'model.safetensors'), encodeSafetensors(model.spec, params));
+        const recipe = `merge_method: linear\nmodels: [{model: ${folder}, parameters: {weight: 1}}]\n`;
+        scores.push(await fitness.score(recipe, new AbortController().signal));
+      }
+      await fitness.dispose();
+      return scores;
     };
-    const loss = await openFitness({ ...task, metric: 'loss' }, root);
     // Equal logits: ln 10.
-    expect(await loss.score(input)).toBeCloseTo(-Math.log(10), 6);
-    loss.dispose();
-    const accuracy = await openFitness({ ...task, metric: 'accuracy' }, root);
-    let total = 0;
-    for (let c = 0; c < 10; c++) {
-      params.fill(0);
-      model.spec.slice(params, 'fc.bias')[c] = 5;
-      await write();
-      expect(await readParameters(folder, model)).toEqual(params);
-      total += await accuracy.score(input);
-    }
-    accuracy.dispose();
+    const [loss] = await scoreOf('loss', [new Float32Array(10)]);
+    expect(loss).toBeCloseTo(-Math.log(10), 6);
+    const constant = Array.from({ length: 10 }, (_, c) =>
+      Float32Array.from({ length: 10 }, (_v, i) => (i === c ? 5 : 0)),
+    );
+    const total = (await scoreOf('accuracy', constant)).reduce((sum, score) => sum + score, 0);
     // Each example is right for exactly one of the ten constant models.
     expect(total).toBeCloseTo(1, 9);
-  });
+  }, 60_000);
+
+  it('searches between trained-like models without writing any', async () => {
+    const folder = join(root, 'builtin');
+    await mkdir(folder);
+    const model = softmaxRegression();
+    for (const seed of [1, 2]) {
+      await mkdir(join(folder, `m${seed}`));
+      await writeFile(
+        join(folder, `m${seed}`, 'model.safetensors'),
+        encodeSafetensors(model.spec, model.init(seed)),
+      );
+    }
+    const text = `genome: {kind: parameters, models: [m1, m2], merge_method: linear, filters: [bias]}
+fitness: {type: builtin, task: mnist-lr, synthetic: true, limit: 200, metric: loss}
+optimizer: {max_generations: 4}
+`;
+    await writeFile(join(folder, 'search.yaml'), text);
+    const refusing: MergeRecipe = () => Promise.reject(new Error('wrote a candidate'));
+    expect(await evolve([join(folder, 'search.yaml'), join(folder, 'out')], refusing)).toBe(0);
+    const { history } = JSON.parse(await readFile(join(folder, 'out', 'checkpoint.json'), 'utf8'));
+    expect(history.at(-1).bestSoFar).toBeGreaterThanOrEqual(history[0].best);
+    expect(history.every(({ failed }: { failed: number }) => failed === 0)).toBe(true);
+  }, 60_000);
 });
 
 describe('the page of a search', () => {

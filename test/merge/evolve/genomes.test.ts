@@ -119,15 +119,15 @@ describe('parameterGenome', () => {
   it('refuses what cannot be searched, with the nearest method', () => {
     const models = ['a', 'b'];
     expect(() => parameterGenome({ models, mergeMethod: 'linaer' })).toThrow(/did you mean linear/);
-    for (const options of [
+    const refused: ParameterGenomeOptions[] = [
       { mergeMethod: 'slerp', models, smooth: true },
       { mergeMethod: 'slerp', models: ['a'] },
       { mergeMethod: 'linear', models: [] },
       { mergeMethod: 'linear', models, layers: 5, layerGranularity: 2 },
       { mergeMethod: 'linear', models, bounds: { density: { lower: 0, upper: 1 } } },
       { mergeMethod: 'linear', models, bounds: { weight: { lower: 1, upper: 0 } } },
-    ])
-      expect(() => parameterGenome(options)).toThrow(SearchError);
+    ];
+    for (const options of refused) expect(() => parameterGenome(options)).toThrow(SearchError);
   });
 });
 
