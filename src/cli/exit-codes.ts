@@ -36,6 +36,7 @@ const BY_CODE: Readonly<Record<string, ExitCode>> = {
   ERR_RECYCLE: EXIT.usage,
   ERR_UNASSIGNED_TENSOR: EXIT.usage,
   ERR_OUTPUT_EXISTS: EXIT.usage,
+  ERR_OUTPUT_BUSY: EXIT.usage,
   ERR_OUTPUT_IS_INPUT: EXIT.usage,
   ERR_OUTPUT_FOLDER: EXIT.usage,
   ERR_OUTPUT_DENIED: EXIT.usage,

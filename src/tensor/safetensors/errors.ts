@@ -65,3 +65,15 @@ export class InputChangedError extends ModelFileError {
     );
   }
 }
+
+/** Another process is writing a model into the folder. */
+export class OutputBusyError extends ModelFileError {
+  constructor(folder: string, pid: number) {
+    super(
+      'ERR_OUTPUT_BUSY',
+      `${folder}: process ${pid} is writing a model there`,
+      `wait for it, or choose another folder; if process ${pid} does something else, remove ${folder}/.heddle-partial`,
+      { model: folder, actual: pid },
+    );
+  }
+}

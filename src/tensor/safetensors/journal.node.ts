@@ -22,6 +22,8 @@ export interface JournalRecord {
   readonly finished: readonly string[];
   /** Where nothing but renames is left to do. */
   readonly reveal?: RevealSteps;
+  /** A process that still runs and has not closed the journal. */
+  readonly heldBy?: number;
 }
 
 export interface Journal {
@@ -42,7 +44,7 @@ export async function createJournal(
 ): Promise<Journal> {
   const fresh = `${path}.tmp`;
   const handle = await open(fresh, 'w');
-  const head = { version: 1, key, boot: await bootId() };
+  const head = { version: 1, key, boot: await bootId(), pid: process.pid };
   const lines = [head, ...finished.map((tensor) => ({ finished: tensor })), { synced: finished.length }];
   await handle.write(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
   await rename(fresh, path);
@@ -68,17 +70,27 @@ export async function readJournal(path: string): Promise<JournalRecord | undefin
   const finished: string[] = [];
   let synced = 0;
   let reveal: RevealSteps | undefined;
+  let closed = false;
   for (const record of records) {
     if (typeof record.finished === 'string') finished.push(record.finished);
     if (typeof record.synced === 'number') synced = record.synced;
     if (typeof record.reveal === 'object') reveal = record.reveal as RevealSteps;
+    if (record.closed === true) closed = true;
   }
   const sameBoot = head.boot === (await bootId());
-  return { key: head.key, finished: sameBoot ? finished : finished.slice(0, synced), reveal };
+  const { pid } = head;
+  const held = sameBoot && !closed && typeof pid === 'number' && pid !== process.pid && isRunning(pid);
+  return {
+    key: head.key,
+    finished: sameBoot ? finished : finished.slice(0, synced),
+    reveal,
+    heldBy: held ? pid : undefined,
+  };
 }
 
 function journalOf(handle: FileHandle, finished: Set<string>): Journal {
   let pending: Promise<unknown> = Promise.resolve();
+  let closed = false;
   const append = (record: object, sync: boolean): Promise<void> => {
     const step = pending.then(async () => {
       await handle.write(`${JSON.stringify(record)}\n`);
@@ -98,10 +110,23 @@ function journalOf(handle: FileHandle, finished: Set<string>): Journal {
     synced: (count) => append({ synced: count }, true),
     reveal: (steps) => append({ synced: finished.size, reveal: steps }, true),
     async close() {
-      await pending;
+      if (closed) return;
+      closed = true;
+      // A full disk keeps the line out; the journal then counts as held until this process ends.
+      await append({ closed: true }, false).catch(() => undefined);
       await handle.close();
     },
   };
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // A process of another user exists and may not be signalled.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
 }
 
 function parseLine(line: string): Record<string, unknown> {

@@ -10,7 +10,7 @@ import { copyFile, type FileHandle, mkdir, open, rm, stat } from 'node:fs/promis
 import { join } from 'node:path';
 import { InvalidArgumentError } from '../../errors.js';
 import { dtypeBits } from './dtype.js';
-import { ModelFileError } from './errors.js';
+import { ModelFileError, OutputBusyError } from './errors.js';
 import { LENGTH_BYTES } from './format.js';
 import { modelIoError } from './io-error.js';
 import { createJournal, type Journal, type RevealSteps, readJournal } from './journal.node.js';
@@ -39,6 +39,7 @@ const SYNC_EVERY_MS = 5000;
  * @param outputs - all tensors, in the order in which they fill the files.
  * @throws {ModelFileError} `ERR_OUTPUT_EXISTS`, `ERR_OUTPUT_IS_INPUT`, `ERR_DISK_FULL` (also when the free space is known not to
  *   suffice), `ERR_OUTPUT_DENIED`, `ERR_OUTPUT_READ_ONLY`, `ERR_OUTPUT_FOLDER` or `ERR_IO`, before a byte of a tensor is written.
+ * @throws {OutputBusyError} if another process is writing there.
  * @throws {InvalidArgumentError} for tensors that no file can hold.
  */
 export async function createModelWriter(
@@ -55,6 +56,7 @@ export async function createModelWriter(
     await mkdir(folder, { recursive: true });
     const key = layoutKey(layout, options.planKey ?? '');
     const earlier = await readJournal(journalPath);
+    if (earlier?.heldBy !== undefined) throw new OutputBusyError(folder, earlier.heldBy);
     const same = options.resume === true && earlier?.key === key;
     if (earlier?.reveal !== undefined) {
       if (same) return finishedWriter(folder, layout, earlier.finished, earlier.reveal, sync);

@@ -231,6 +231,28 @@ describe('an output folder', () => {
     expect(await versionOf(out)).toBe(1);
   });
 
+  it('that another process is writing to is refused until it closes its journal or ends', async () => {
+    const first = await createModelWriter(out, outputs);
+    await writeTensors(first, 1, outputs.slice(0, 1));
+    const journal = join(out, '.heddle-partial', 'journal.jsonl');
+    const text = readFileSync(journal, 'utf8');
+    const heldBy = (pid: number) => text.replace(`"pid":${process.pid}`, `"pid":${pid}`);
+    // The process that runs this one surely runs.
+    writeFileSync(journal, heldBy(process.ppid));
+    await expect(createModelWriter(out, outputs, { resume: true })).rejects.toMatchObject({
+      code: 'ERR_OUTPUT_BUSY',
+    });
+    writeFileSync(journal, `${heldBy(process.ppid)}{"closed":true}\n`);
+    const second = await createModelWriter(out, outputs, { resume: true });
+    expect([...second.finished]).toEqual(['a']);
+    await second.abort({ keep: true });
+    writeFileSync(journal, heldBy(2 ** 30));
+    const third = await createModelWriter(out, outputs, { resume: true });
+    expect([...third.finished]).toEqual(['a']);
+    await third.abort();
+    await first.abort();
+  });
+
   it('on a disk that is too small is refused before anything is written', async () => {
     const huge: OutputInfo[] = [{ name: 'a', dtype: 'F32', shape: [2 ** 24, 2 ** 26] }];
     await expect(createModelWriter(out, huge)).rejects.toMatchObject({ code: 'ERR_DISK_FULL' });
