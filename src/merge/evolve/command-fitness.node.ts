@@ -19,17 +19,24 @@ export class FitnessCommandError extends HeddleError {
 const maxOutput = 4096;
 const numberForm = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
+export interface CommandFitnessOptions {
+  /** Seconds. */
+  readonly timeout: number;
+  /** Folder that the program starts in. Default: the process's own. */
+  readonly cwd?: string;
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Runs the program without a shell; what it starts itself is ended with it.
  *
  * @param command - program and arguments. `{model}` in an argument stands for the folder; without one it is added at the end.
- * @param timeout - in seconds.
  * @throws {FitnessCommandError} if it cannot be started, ends otherwise than with 0, takes too long, or prints anything but a number.
  */
 export function commandFitness(
   command: readonly string[],
   folder: string,
-  { timeout, cwd, signal }: { timeout: number; cwd?: string; signal?: AbortSignal },
+  { timeout, cwd, signal }: CommandFitnessOptions,
 ): Promise<number> {
   const placed = command.map((part) => part.replaceAll('{model}', folder));
   const named = command.some((part) => part.includes('{model}'));
