@@ -163,6 +163,25 @@ describe('CMA-ES', () => {
     }
   });
 
+  it('holds the path of the covariance back when the step is too long for its generation', () => {
+    // In the first generation p_sigma = sqrt(c (2 - c) muEff) y, and the test of h reads muEff |y|^2 / D < 2 + 4 / (D + 1).
+    const start = createCma({ mean: [0, 0, 0], sigma: 1, seed: 1 });
+    const { muEff } = cmaCoefficients(start.shape);
+    for (const [factor, held] of [
+      [0.99, false],
+      [1.01, true],
+    ] as const) {
+      const x = [Math.sqrt((factor * 3 * 3) / muEff), 0, 0];
+      const candidates = Array.from({ length: start.shape.lambda }, () => x);
+      const next = tellCma(
+        start,
+        candidates,
+        candidates.map(() => 0),
+      );
+      expect(next.pC[0] === 0).toBe(held);
+    }
+  });
+
   it('ranks NaN last and keeps the order of ties', () => {
     expect(rank([2, Number.NaN, 1, 2, Number.POSITIVE_INFINITY, 1])).toEqual([2, 5, 0, 3, 1, 4]);
   });

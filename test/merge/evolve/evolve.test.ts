@@ -44,6 +44,14 @@ describe('evolve', () => {
     expect(together.checkpoint.cma).toEqual(alone.checkpoint.cma);
   });
 
+  it('keeps the earliest of equal scores, whichever is finished first', async () => {
+    const { best } = await evolve(
+      { ...search, maxGenerations: 2 },
+      { parallel: 7, evaluate: ({ index }) => later(1, 5 * (7 - index)) },
+    );
+    expect(best).toMatchObject({ generation: 1, index: 0 });
+  });
+
   it('resumes with the same bits from every checkpoint, within generations too', async () => {
     const small = { ...search, maxEvaluations: 28 };
     const saved: string[] = [];
