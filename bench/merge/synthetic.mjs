@@ -100,6 +100,9 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   });
   const [folder] = positionals;
   if (folder === undefined || !(values.size in SIZES))
-    throw new Error(`usage: synthetic.mjs FOLDER [--size ${Object.keys(SIZES).join('|')}] [--tunes N] [--dtype BF16]`);
-  for (const made of await writeModels(folder, values.size, Number(values.tunes), values.dtype)) console.log(made);
+    throw new Error(
+      `usage: synthetic.mjs FOLDER [--size ${Object.keys(SIZES).join('|')}] [--tunes N] [--dtype BF16]`,
+    );
+  for (const made of await writeModels(folder, values.size, Number(values.tunes), values.dtype))
+    console.log(made);
 }

@@ -67,7 +67,12 @@ const BY_CODE: Readonly<Record<string, ExitCode>> = {
   ERR_INCOMPLETE_BUFFER: EXIT.data,
   ERR_BACKEND_UNAVAILABLE: EXIT.backend,
   ERR_SELF_TEST: EXIT.backend,
+  ERR_NONFINITE_INPUT: EXIT.data,
+  ERR_ZERO_WEIGHT_SUM: EXIT.usage,
+  ERR_EMPTY_DENSITY: EXIT.usage,
+  ERR_EPSILON_OUT_OF_RANGE: EXIT.usage,
   ERR_OUT_OF_MEMORY: EXIT.memory,
+  ERR_OUT_OF_MEMORY_BUDGET: EXIT.memory,
   ERR_TIMEOUT: EXIT.timeout,
   ERR_DIVERGED: EXIT.diverged,
   ERR_TOO_FEW_CLIENTS: EXIT.tooFewClients,
@@ -79,7 +84,11 @@ const BY_CODE: Readonly<Record<string, ExitCode>> = {
 
 /** The exit code that an error ends a verb with. */
 export function exitCodeOf(error: unknown): ExitCode {
-  if (error instanceof HeddleError) return BY_CODE[error.code] ?? EXIT.failed;
+  if (error instanceof HeddleError) {
+    // What a recipe asks for cannot be done: found before anything is read.
+    if (error.code.startsWith('ERR_MERGE_')) return EXIT.usage;
+    return BY_CODE[error.code] ?? EXIT.failed;
+  }
   // V8's own limits: an array that is too long, or no memory left for one.
   if (error instanceof RangeError && /allocation failed|invalid (typed )?array length/i.test(error.message))
     return EXIT.memory;

@@ -19,7 +19,14 @@ export function createMergeProgress(output: Output): MergeProgress {
   const begin = performance.now();
   let lastLine = begin + SILENT_MS - LINE_EVERY_MS;
   let bar: SingleBar | undefined;
-  const text = ({ tensorsDone, tensors, bytesDone, bytes, bytesRead, bytesWritten }: StreamProgress): string => {
+  const text = ({
+    tensorsDone,
+    tensors,
+    bytesDone,
+    bytes,
+    bytesRead,
+    bytesWritten,
+  }: StreamProgress): string => {
     const seconds = (performance.now() - begin) / 1000;
     const left = bytesDone === 0 ? undefined : (seconds * (bytes - bytesDone)) / bytesDone;
     const rate = formatBytes((bytesRead + bytesWritten) / seconds);

@@ -4,10 +4,10 @@ import { mergeRecipe, planRecipe } from '../merge/merge.node.js';
 import { formatPlan } from '../merge/planner-describe.js';
 import type { LayerChange, MergeSummary } from '../merge/summary.js';
 import { formatBytes, formatNumber, formatPercent, formatSeconds, printable } from '../report/format.js';
-import { createMergeProgress } from './merge-progress.js';
 import { backendOption, isaOption } from './doctor.js';
 import { MergeInterruptedError, UsageError } from './errors.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
+import { createMergeProgress } from './merge-progress.js';
 import { type CommonOptions, createOutput, type Output, withCommonOptions } from './output.js';
 import { byteSize, type Verb, wholeNumber } from './verb.js';
 

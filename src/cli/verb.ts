@@ -42,7 +42,11 @@ const SIZE_UNITS: Readonly<Record<string, number>> = {
 export function byteSize(text: string): number {
   const [, digits, unit = ''] = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim()) ?? [];
   const factor = SIZE_UNITS[unit.toLowerCase()];
-  if (digits === undefined || factor === undefined || !Number.isSafeInteger(Math.round(Number(digits) * factor)))
+  if (
+    digits === undefined ||
+    factor === undefined ||
+    !Number.isSafeInteger(Math.round(Number(digits) * factor))
+  )
     throw new CommanderArgumentError('It must be a size, as 512MB, 2GB or 1.5GiB.');
   return Math.round(Number(digits) * factor);
 }

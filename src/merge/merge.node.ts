@@ -14,7 +14,7 @@ import type { MergePlan } from './plan.js';
 import { planKey } from './plan-key.node.js';
 import { type PlanOptions, planMerge } from './planner.js';
 import { checkMethods } from './planner-context.js';
-import { type PlanDescription, describePlan } from './planner-describe.js';
+import { describePlan, type PlanDescription } from './planner-describe.js';
 import { type OpenedModels, openModels } from './planner-models.node.js';
 import { documentOrder } from './recipe/documents.js';
 import { parseRecipes } from './recipe/parse.js';
@@ -116,7 +116,10 @@ export async function planRecipe(recipe: string, options: MergeOptions = {}): Pr
   try {
     const plan = planMerge(documents[0], inputs.models, { ...options, methods });
     checkMethods(plan, kernels);
-    const description = describePlan(plan, { kernels, workers: options.workers ?? platform.availableParallelism() });
+    const description = describePlan(plan, {
+      kernels,
+      workers: options.workers ?? platform.availableParallelism(),
+    });
     return { ...description, peakBytes: Math.min(description.peakBytes, options.memory ?? DEFAULT_MEMORY) };
   } finally {
     await inputs.close();

@@ -1,8 +1,16 @@
 /** Who computes for the stream: a thread, or this one. */
-import { findMergeMethod } from '../../combine/merge/registry.js';
+
 import type { MergeMethod } from '../../combine/merge/method.js';
+import { findMergeMethod } from '../../combine/merge/registry.js';
 import type { Kernels } from '../../kernels/kernels.js';
-import { type ChunkCommand, type ChunkResult, createScratch, type TaskShape, type TaskStart, TensorTask } from './tensor-task.js';
+import {
+  type ChunkCommand,
+  type ChunkResult,
+  createScratch,
+  type TaskShape,
+  type TaskStart,
+  TensorTask,
+} from './tensor-task.js';
 
 /** One worker of the stream. Commands are carried out in the order in which they are given. */
 export interface Lane {

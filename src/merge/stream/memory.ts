@@ -47,11 +47,7 @@ export function chunkElements(
   const widened = Math.max(0, Math.min(unit, size) - BLOCK) * 4 * (vectors + SCRATCH_VECTORS);
   const least = Math.min(unit, size) * elementBytes + widened;
   if (least > room)
-    throw new MemoryBudgetError(
-      tensor,
-      memory.budget + (least - room) * memory.lanes * SLOTS,
-      memory.budget,
-    );
+    throw new MemoryBudgetError(tensor, memory.budget + (least - room) * memory.lanes * SLOTS, memory.budget);
   const most = Math.floor((room - widened) / elementBytes);
   return size <= most ? size : Math.max(unit, Math.floor(most / unit) * unit);
 }
@@ -65,4 +61,3 @@ export function carve(slot: Uint8Array, lengths: readonly number[]): Uint8Array[
     return place;
   });
 }
-

@@ -9,7 +9,7 @@ import { isAltered, openAltered } from './altered-input.js';
 import { NonFiniteOutputError } from './errors.js';
 import type { Lane } from './lane.js';
 import { carve, chunkElements, type MemoryPlan, SLOTS } from './memory.js';
-import { schedule, type Share } from './schedule.js';
+import { type Share, schedule } from './schedule.js';
 import type { ChunkResult, TaskStart } from './tensor-task.js';
 
 /** How a tensor came out. */
@@ -125,9 +125,7 @@ class StreamRun {
         this.#check();
         slot.bytes ??= lane.allocate(this.options.memory.slotBytes);
         const places = this.#places(step, slot.bytes);
-        await Promise.all(
-          step.reader.map((reader, k) => reader.read(step.begin, step.end, places[k])),
-        );
+        await Promise.all(step.reader.map((reader, k) => reader.read(step.begin, step.end, places[k])));
         this.#check();
         slot.idle = this.#compute(lane, step, places).catch((error: unknown) => this.#fail(error));
       }
@@ -174,8 +172,7 @@ class StreamRun {
     const { output } = share;
     const id = this.#nextId++;
     const readers = output.inputs.map((input) => this.#readerOf(input));
-    if (isCopied(output))
-      return { share, id, readers, shape: Promise.resolve({ unit: 1, passes: 0 }) };
+    if (isCopied(output)) return { share, id, readers, shape: Promise.resolve({ unit: 1, passes: 0 }) };
     const start = { ...startOf(this.options.plan, output), inputs: readers.map(({ dtype }) => dtype) };
     const shape = lane.begin(id, start);
     shape.catch(() => {});

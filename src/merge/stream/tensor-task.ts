@@ -66,24 +66,29 @@ export interface ChunkResult {
 
 /** Float32 memory of a thread, shared by the tensors that it works on one after the other. */
 export interface Scratch {
-  /** Vector `k` with at least `length` elements. */
+  /** Vector `k` of exactly `length` elements; what it holds is lost at the next call for `k`. */
   vector(k: number, length: number): Float32Array;
   dispose(): void;
 }
 
 export function createScratch(kernels: Kernels): Scratch {
+  const vectors: Float32Array[] = [];
   const buffers: KernelBuffer[] = [];
+  const allocate = (length: number): Float32Array => {
+    // A method calls several kernels with the same vectors, and WASM memory may move at each: it gets copies.
+    if (kernels.backend === 'wasm') return new Float32Array(length);
+    const buffer = kernels.alloc(length);
+    buffers.push(buffer);
+    return buffer.f32();
+  };
   return {
     vector(k, length) {
-      if (buffers[k] === undefined || buffers[k].length < length) {
-        buffers[k]?.dispose();
-        buffers[k] = kernels.alloc(Math.max(length, BLOCK));
-      }
-      const view = buffers[k].f32();
-      return view.length === length ? view : view.subarray(0, length);
+      if (vectors[k] === undefined || vectors[k].length < length)
+        vectors[k] = allocate(Math.max(length, BLOCK));
+      return vectors[k].length === length ? vectors[k] : vectors[k].subarray(0, length);
     },
     dispose: () => {
-      for (const buffer of buffers) buffer?.dispose();
+      for (const buffer of buffers) buffer.dispose();
     },
   };
 }
@@ -138,7 +143,6 @@ export class TensorTask {
     let result: ChunkResult = { change: 0, norm: 0, nonFinite: 0, firstNonFinite: -1, blamed: -1 };
     for (const [begin, end] of this.#pieces(command.count)) {
       const views = this.#widened(command, begin, end);
-      // Allocation moves WASM memory, so that the views are taken after it.
       const out = this.scratch.vector(inputs.length, end - begin);
       this.#merge.combine(out, views, command.offset + begin);
       const bytes = command.output.subarray(bytesOf(dtype, begin), bytesOf(dtype, end));
@@ -181,16 +185,13 @@ export class TensorTask {
 
   /** Inputs of [begin, end) of the chunk as float32. */
   #widened({ inputs }: ChunkCommand, begin: number, end: number): Float32Array[] {
-    const { scratch, kernels } = this;
+    const { scratch } = this;
     const rounding = this.#rounding;
-    // Memory first: a view does not outlive the next allocation.
-    for (let k = 0; k <= this.#inputs.length; k++) scratch.vector(k, end - begin);
     return this.#inputs.map((codec, k) => {
       const { dtype } = codec;
       const bytes = inputs[k].subarray(bytesOf(dtype, begin), bytesOf(dtype, end));
       const rounds = rounding !== undefined && dtype !== rounding.dtype;
-      if (dtype === 'F32' && !rounds && kernels.backend !== 'wasm')
-        return new Float32Array(bytes.buffer, bytes.byteOffset, end - begin);
+      if (dtype === 'F32' && !rounds) return new Float32Array(bytes.buffer, bytes.byteOffset, end - begin);
       const view = scratch.vector(k, end - begin);
       codec.widen(view, bytes);
       if (rounds) roundTo(rounding, view);

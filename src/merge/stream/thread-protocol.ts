@@ -30,7 +30,8 @@ export function plainError(error: unknown): ThreadError {
   if (!(error instanceof Error)) return { message: String(error), place: {} };
   const place = Object.fromEntries(
     Object.entries(error).filter(
-      ([key, value]) => !['code', 'hint', 'name'].includes(key) && ['string', 'number'].includes(typeof value),
+      ([key, value]) =>
+        !['code', 'hint', 'name'].includes(key) && ['string', 'number'].includes(typeof value),
     ),
   );
   if (!(error instanceof HeddleError)) return { message: error.message, stack: error.stack, place };
