@@ -48,13 +48,11 @@ export async function tensorStatistics(
     const [x] = values;
     if (kernels.allFiniteF32(x) === 1) {
       squares += kernels.sumSquaresF32(x);
-      for (let i = 0; i < x.length; i++) {
-        const v = x[i];
-        sum += v;
-        if (v < min) min = v;
-        if (v > max) max = v;
-        if (v === 0) zeros++;
-      }
+      const chunk = finiteMoments(x);
+      sum += chunk.sum;
+      zeros += chunk.zeros;
+      min = Math.min(min, chunk.min);
+      max = Math.max(max, chunk.max);
       continue;
     }
     for (const v of x) {
@@ -80,6 +78,22 @@ export async function tensorStatistics(
     nans,
     infinities,
   };
+}
+
+/** A function of its own: in a plain loop the engine keeps all four in registers. */
+function finiteMoments(x: Float32Array): { sum: number; min: number; max: number; zeros: number } {
+  let sum = 0;
+  let min = Number.POSITIVE_INFINITY;
+  let max = Number.NEGATIVE_INFINITY;
+  let zeros = 0;
+  for (let i = 0; i < x.length; i++) {
+    const v = x[i];
+    sum += v;
+    if (v < min) min = v;
+    if (v > max) max = v;
+    if (v === 0) zeros++;
+  }
+  return { sum, min, max, zeros };
 }
 
 export interface TensorDifference {
@@ -117,15 +131,6 @@ export async function tensorDifference(
   let squaresDelta = 0;
   let dot = 0;
   let nonFinite = 0;
-  const addDelta = (u: number, v: number): void => {
-    if (u === v) return;
-    const size = Math.abs(v - u);
-    const relative = size / Math.max(Math.abs(u), Math.abs(v));
-    different++;
-    squaresDelta += size * size;
-    if (size > maxAbsolute) maxAbsolute = size;
-    if (relative > maxRelative) maxRelative = relative;
-  };
   const { kernels } = options;
   const sums = new Float64Array(3);
   for await (const { values, bytes } of chunks([a, b], options)) {
@@ -138,23 +143,29 @@ export async function tensorDifference(
       dot += sums[0];
       squaresA += sums[1];
       squaresB += sums[2];
-      if (same) continue;
-      for (let i = 0; i < x.length; i++) addDelta(x[i], y[i]);
-      continue;
-    }
-    for (let i = 0; i < x.length; i++) {
-      const u = x[i];
-      const v = y[i];
-      if (Number.isFinite(u) && Number.isFinite(v)) {
-        squaresA += u * u;
-        squaresB += v * v;
-        dot += u * v;
-        addDelta(u, v);
-      } else {
-        nonFinite++;
-        if (!Object.is(u, v)) different++;
+    } else {
+      for (let i = 0; i < x.length; i++) {
+        const u = x[i];
+        const v = y[i];
+        if (Number.isFinite(u) && Number.isFinite(v)) {
+          squaresA += u * u;
+          squaresB += v * v;
+          dot += u * v;
+        } else {
+          nonFinite++;
+          if (!Object.is(u, v)) different++;
+          // Counted here, and no difference below.
+          x[i] = 0;
+          y[i] = 0;
+        }
       }
     }
+    if (same) continue;
+    const chunk = deltaOf(x, y);
+    different += chunk.different;
+    squaresDelta += chunk.squares;
+    maxAbsolute = Math.max(maxAbsolute, chunk.maxAbsolute);
+    maxRelative = Math.max(maxRelative, chunk.maxRelative);
   }
   if (!readable) return { identical };
   const normA = Math.sqrt(squaresA);
@@ -171,6 +182,26 @@ export async function tensorDifference(
     cosine: Math.max(-1, Math.min(1, dot / (normA * normB))),
     nonFinite,
   };
+}
+
+/** How finite values differ. */
+function deltaOf(x: Float32Array, y: Float32Array) {
+  let different = 0;
+  let squares = 0;
+  let maxAbsolute = 0;
+  let maxRelative = 0;
+  for (let i = 0; i < x.length; i++) {
+    const u = x[i];
+    const v = y[i];
+    if (u === v) continue;
+    const size = Math.abs(v - u);
+    const relative = size / Math.max(Math.abs(u), Math.abs(v));
+    different++;
+    squares += size * size;
+    if (size > maxAbsolute) maxAbsolute = size;
+    if (relative > maxRelative) maxRelative = relative;
+  }
+  return { different, squares, maxAbsolute, maxRelative };
 }
 
 /** A piece of one or two tensors of one size; `values` are empty where they cannot be read. */

@@ -1,10 +1,10 @@
-// Writes a model with the compiled writer. At the file operation asked for it kills itself, or that and all later ones fail; prints how
+// Writes a model with the writer of the module given. At the file operation asked for it kills itself, or that and all later ones fail; prints how
 // many operations there were, or the code of the error.
 
 import fs from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 
-const [, , folder, text] = process.argv;
+const [, , module, folder, text] = process.argv;
 const { outputs, options, at, errno } = JSON.parse(text);
 let operations = 0;
 let armed = false;
@@ -36,17 +36,14 @@ fs.open = async (...args) => {
 };
 syncBuiltinESMExports();
 
-const { createModelWriter } = await import('../../../dist/tensor/safetensors/writer.node.js');
-const { bytesOf } = await import('../../../dist/tensor/safetensors/dtype.js');
+const { createModelWriter } = await import(module);
 armed = true;
 let writer;
 try {
   writer = await createModelWriter(folder, outputs, options);
   for (const { name, dtype, shape } of outputs) {
-    const bytes = bytesOf(
-      dtype,
-      shape.reduce((product, n) => product * n, 1),
-    );
+    const width = { F32: 4, BF16: 2, F16: 2, I64: 8, U8: 1 }[dtype];
+    const bytes = shape.reduce((product, n) => product * n, width);
     const content = Uint8Array.from(
       { length: bytes },
       (_, i) => (i * 7 + name.charCodeAt(0) * 31 + 101) & 255,

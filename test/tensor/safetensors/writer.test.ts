@@ -12,8 +12,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { bytesOf, type StoredDtype } from '../../../src/tensor/safetensors/dtype.js';
 import { openModel } from '../../../src/tensor/safetensors/reader.node.js';
 import { layOutModel } from '../../../src/tensor/safetensors/shards.js';
@@ -325,13 +326,30 @@ describe('an interrupted output', () => {
 });
 
 const worker = fileURLToPath(new URL('./write-and-die.mjs', import.meta.url));
+const bundleFolder = mkdtempSync(join(tmpdir(), 'heddle-bundle-'));
+const bundle = join(bundleFolder, 'writer.mjs');
+beforeAll(() =>
+  build({
+    entryPoints: [fileURLToPath(new URL('../../../src/tensor/safetensors/writer.node.ts', import.meta.url))],
+    outfile: bundle,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+  }),
+);
+afterAll(() => rmSync(bundleFolder, { recursive: true, force: true }));
 
 describe('a writer that is killed', () => {
   // The child counts the file operations of a whole write, and ends itself at one of them, as kill -9 does; or lets that and all later ones
   // fail.
   const run = (at: number, options: ModelWriterOptions, errno?: string) =>
     new Promise<{ code: number | null; stdout: string }>((resolve) => {
-      const child = spawn(process.execPath, [worker, out, JSON.stringify({ outputs, options, at, errno })]);
+      const child = spawn(process.execPath, [
+        worker,
+        bundle,
+        out,
+        JSON.stringify({ outputs, options, at, errno }),
+      ]);
       let stdout = '';
       child.stdout.on('data', (data) => {
         stdout += data;
