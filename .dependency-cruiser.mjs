@@ -16,6 +16,7 @@ const ROOMS = [
   'data',
   'tensor',
   'kernels',
+  'config',
   'platform',
 ];
 

@@ -4,7 +4,7 @@ export { dotF32, sumSquaresF32, maxAbsF32, allFiniteF32, dotAndNormsF32, sumSegm
 export { clipInPlaceF32, clipAccumulateF64, accumulateF64, maskedAccumulateF64, meanF32, meanOfHoldersF32, weightedSumF32 } from './clip';
 export { magnitudeThresholdF32, gatherBlocksF32, scatterBlocksF32, gatherRowsU8F32, gatherRowsF32, gatherI32 } from './select';
 export { randomBitsU32, uniformF32, normalF32, addNormalF32, normalF64, bernoulliU8, permutationU32 } from './random';
-export { encodeF16, decodeF16, encodeBf16, decodeBf16, encodeF16Stochastic, encodeBf16Stochastic, quantizeInt8, quantizeInt8Stochastic, dequantizeInt8, dequantizeAccumulateInt8 } from './quant';
+export { encodeF16, decodeF16, encodeBf16, decodeBf16, encodeF16Stochastic, encodeBf16Stochastic, quantizeInt8, quantizeInt8Stochastic, dequantizeInt8, dequantizeAccumulateInt8, encodeF8E4m3, decodeF8E4m3, encodeF8E5m2, decodeF8E5m2 } from './quant';
 export { accumulateSquaresF64, movingAverageSquaresF32, scoreUnitsF64, fisherAverageF32 } from './fisher';
 export { gemmF32, outerRowsF32 } from './gemm';
 export { conv2dF32, conv2dDataGradF32, conv2dWeightGradF32, conv2dWeightGradRowsF32 } from './conv';
@@ -13,5 +13,6 @@ export { reluF32, reluGradF32, tanhF32, tanhGradF32, sigmoidF32, sigmoidGradF32,
 export { softmaxF32, logSoftmaxF32, softmaxCrossEntropyF32, countCorrectF32 } from './loss';
 export { addBiasF32, sumChannelsF32, sumSpatialRowsF32, scaleRowsF32, weightedSumRowsF32, transposeF32, ghostNormRowsF32, clipFactorsF32, multiplyAddF32, squareF32 } from './layout';
 export { sgdStepF32, adamStepF32, addAffineTermF32, addAffineVectorF32, clipByNormF32 } from './optimizer';
+export { deltaWeightedSumF32, dotDeltasF64, sumAbsDeltaF64, countMagnitudesU32, keepBandF32, dropDeltasF32, gateDeltaF32, electMeanF32, varianceF32, addUniqueDeltasF32, countUniqueF64, nearSwapF32 } from './merge';
 // Where free memory starts: below it lie the scratch blocks of the kernels.
 export { __heap_base };

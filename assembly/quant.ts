@@ -1,4 +1,4 @@
-// Number formats for the wire: float16, bfloat16 and block-wise int8. Bit manipulations as in native/kernels/quant.cpp.
+// Number formats: float16, bfloat16, block-wise int8 and 8-bit floats. Bit manipulations as in native/kernels/quant.cpp.
 import { fillWords, kPiece, openStream, pieceWords } from './philox';
 
 const kInfinity: i32 = 0x7f800000;
@@ -321,4 +321,111 @@ export function dequantizeAccumulateInt8(
     for (let rest = count & 3; rest > 0; rest--, codes++, acc += 8)
       store<f64>(acc, load<f64>(acc) + weight * <f64>(<f32>load<i8>(codes) * scale));
   }
+}
+
+/** Codes of four float32 in an 8-bit float of `fractionBits`, nearest even, in 32-bit lanes; see native/kernels/quant.cpp. */
+// @ts-ignore: decorator
+@inline
+function eighths(
+  v: v128,
+  drop: i32,
+  smallestNormal: i32,
+  overflow: i32,
+  rebias: i32,
+  subnormalStep: f32,
+  overflowCode: i32,
+  nanCode: i32,
+): v128 {
+  const m = v128.and(v, i32x4.splat(0x7fffffff));
+  const odd = v128.and(i32x4.shr_u(m, drop), i32x4.splat(1));
+  const half = (1 << (drop - 1)) - 1;
+  const normal = i32x4.shr_u(i32x4.add(i32x4.add(m, odd), i32x4.splat(half - rebias)), drop);
+  const step = f32x4.splat(subnormalStep);
+  const subnormal = i32x4.sub(f32x4.add(m, step), step);
+  const finite = v128.bitselect(subnormal, normal, i32x4.lt_s(m, i32x4.splat(smallestNormal)));
+  const large = v128.bitselect(i32x4.splat(overflowCode), finite, i32x4.ge_s(m, i32x4.splat(overflow)));
+  const code = v128.bitselect(i32x4.splat(nanCode), large, i32x4.gt_s(m, i32x4.splat(kInfinity)));
+  return v128.or(code, v128.and(i32x4.shr_u(v, 24), i32x4.splat(0x80)));
+}
+
+/** Values of four codes in 32-bit lanes: their bits at float32's place, multiplied, which also makes subnormals right. */
+// @ts-ignore: decorator
+@inline
+function eighthValues(codes: v128, shift: i32, scale: f32, overflowCode: i32, infinity: i32): v128 {
+  const m = v128.and(codes, i32x4.splat(0x7f));
+  const finite = f32x4.mul(i32x4.shl(m, shift), f32x4.splat(scale));
+  const special = v128.bitselect(
+    i32x4.splat(infinity),
+    i32x4.splat(0x7fc00000),
+    i32x4.eq(m, i32x4.splat(overflowCode)),
+  );
+  const value = v128.bitselect(special, finite, i32x4.ge_s(m, i32x4.splat(overflowCode)));
+  return v128.or(value, i32x4.shl(v128.and(codes, i32x4.splat(0x80)), 24));
+}
+
+// @ts-ignore: decorator
+@inline
+function e4m3(v: v128): v128 {
+  return eighths(v, 20, 0x3c800000, 0x43e80001, 120 << 23, 16384.0, 0x7f, 0x7f);
+}
+
+// @ts-ignore: decorator
+@inline
+function e5m2(v: v128): v128 {
+  return eighths(v, 21, 0x38800000, 0x47700000, 112 << 23, 128.0, 0x7c, 0x7e);
+}
+
+// @ts-ignore: decorator
+@inline
+function e4m3Values(codes: v128): v128 {
+  return eighthValues(codes, 20, reinterpret<f32>(247 << 23), 0x7f, 0x7fc00000);
+}
+
+// @ts-ignore: decorator
+@inline
+function e5m2Values(codes: v128): v128 {
+  return eighthValues(codes, 21, reinterpret<f32>(239 << 23), 0x7c, kInfinity);
+}
+
+/** The low bytes of four lanes at `codes`. */
+// @ts-ignore: decorator
+@inline
+function storeBytes(codes: usize, lanes: v128): void {
+  const sixteen = i16x8.narrow_i32x4_u(lanes, lanes);
+  v128.store_lane<i32>(codes, i8x16.narrow_i16x8_u(sixteen, sixteen), 0);
+}
+
+/** Four bytes from `codes` on in 32-bit lanes. */
+// @ts-ignore: decorator
+@inline
+function loadBytes(codes: usize): v128 {
+  return i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(codes)));
+}
+
+export function encodeF8E4m3(codes: usize, x: usize, n: usize): void {
+  const bodyEnd = codes + (n & ~3);
+  for (; codes < bodyEnd; codes += 4, x += 16) storeBytes(codes, e4m3(v128.load(x)));
+  for (let rest = n & 3; rest > 0; rest--, codes++, x += 4)
+    store<u8>(codes, <u8>i32x4.extract_lane(e4m3(v128.load32_zero(x)), 0));
+}
+
+export function decodeF8E4m3(x: usize, codes: usize, n: usize): void {
+  const bodyEnd = codes + (n & ~3);
+  for (; codes < bodyEnd; codes += 4, x += 16) v128.store(x, e4m3Values(loadBytes(codes)));
+  for (let rest = n & 3; rest > 0; rest--, codes++, x += 4)
+    store<f32>(x, f32x4.extract_lane(e4m3Values(i32x4.splat(<i32>load<u8>(codes))), 0));
+}
+
+export function encodeF8E5m2(codes: usize, x: usize, n: usize): void {
+  const bodyEnd = codes + (n & ~3);
+  for (; codes < bodyEnd; codes += 4, x += 16) storeBytes(codes, e5m2(v128.load(x)));
+  for (let rest = n & 3; rest > 0; rest--, codes++, x += 4)
+    store<u8>(codes, <u8>i32x4.extract_lane(e5m2(v128.load32_zero(x)), 0));
+}
+
+export function decodeF8E5m2(x: usize, codes: usize, n: usize): void {
+  const bodyEnd = codes + (n & ~3);
+  for (; codes < bodyEnd; codes += 4, x += 16) v128.store(x, e5m2Values(loadBytes(codes)));
+  for (let rest = n & 3; rest > 0; rest--, codes++, x += 4)
+    store<f32>(x, f32x4.extract_lane(e5m2Values(i32x4.splat(<i32>load<u8>(codes))), 0));
 }

@@ -10,10 +10,10 @@ export {
   trimmedMean,
   weightedMean,
 } from './combine/reducers.js';
+export { ConfigError } from './config/errors.js';
 export { type Dataset, type DatasetOptions, dataset, type TaskData } from './data/dataset.js';
 export { syntheticTask } from './data/synthetic.js';
 export { HeddleError, InvalidArgumentError, ShapeMismatchError } from './errors.js';
-export { ConfigError } from './federation/config/errors.js';
 export type { SimulateOptions } from './federation/config/objects.js';
 export {
   DivergedError,
@@ -43,6 +43,23 @@ export { type BackendInfo, type BackendOptions, loadBackend } from './kernels/se
 export { cifar10Cnn, mlp, mnistCnn, softmaxRegression } from './nn/zoo.js';
 export { defineModel, type Model } from './program/model.js';
 export { ParamSpec } from './tensor/param-spec.js';
+export { type ModelBlob, openModelBlobs } from './tensor/safetensors/blob-reader.js';
+export type { StoredDtype, TensorDtype } from './tensor/safetensors/dtype.js';
+export { InputChangedError, ModelFileError, SafetensorsFormatError } from './tensor/safetensors/errors.js';
+export {
+  encodeModel,
+  type FlatModel,
+  type FlatModelOptions,
+  type FlatTensor,
+  readModelBlobs,
+} from './tensor/safetensors/flat-model.js';
+export type { ModelFile, ModelSource, TensorInfo } from './tensor/safetensors/source.js';
+export type {
+  ModelWriter,
+  ModelWriterOptions,
+  OutputInfo,
+  WrittenModel,
+} from './tensor/safetensors/writer.js';
 export type { Trainer, TrainJob, TrainResult } from './train/trainer.js';
 export { clip } from './update/clip.js';
 export { fisherDropout } from './update/fisher-dropout.js';

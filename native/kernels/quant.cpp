@@ -142,6 +142,53 @@ HEDDLE_INLINE std::int32_t quantizeBlocks(std::int8_t* codes, float* scales, con
   return -1;
 }
 
+/// An 8-bit float of the OCP formats: what takes its exponent to float32's bias, and where its specials
+/// begin.
+struct Float8 {
+  std::uint32_t fractionBits;
+  /// Bits of the smallest normal value and of the least magnitude that is no finite code any more.
+  std::uint32_t smallestNormal;
+  std::uint32_t overflow;
+  std::uint32_t rebias;
+  /// Adding it rounds to steps of the smallest subnormal.
+  float subnormalStep;
+  /// 2 to the power of 127 minus the bias.
+  float scale;
+  std::uint32_t overflowCode;
+  std::uint32_t nanCode;
+};
+constexpr Float8 kE4m3 = {3, 0x3c800000, 0x43e80001, 120U << 23, 16384.0F, 0x1p120F, 0x7f, 0x7f};
+constexpr Float8 kE5m2 = {2, 0x38800000, 0x47700000, 112U << 23, 128.0F, 0x1p112F, 0x7c, 0x7e};
+
+HEDDLE_INLINE void encodeF8(std::uint8_t* __restrict codes, const float* __restrict x, std::size_t n,
+                            const Float8& f) {
+  const std::uint32_t drop = 23 - f.fractionBits;
+  const std::uint32_t half = (1U << (drop - 1)) - 1;
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::uint32_t u = bitsOf(x[i]);
+    const std::uint32_t m = u & kMagnitude;
+    const std::uint32_t normal = (m + half + (m >> drop & 1) - f.rebias) >> drop;
+    const std::uint32_t subnormal = bitsOf(floatOf(m) + f.subnormalStep) - bitsOf(f.subnormalStep);
+    std::uint32_t code = m < f.smallestNormal ? subnormal : normal;
+    code = m >= f.overflow ? f.overflowCode : code;
+    code = m > kInfinity ? f.nanCode : code;
+    codes[i] = static_cast<std::uint8_t>((u >> 24 & 0x80) | code);
+  }
+}
+
+/// The code's bits at float32's place, multiplied: that also makes subnormals right.
+HEDDLE_INLINE void decodeF8(float* __restrict x, const std::uint8_t* __restrict codes, std::size_t n,
+                            const Float8& f) {
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::uint32_t code = codes[i];
+    const std::uint32_t m = code & 0x7f;
+    std::uint32_t bits = bitsOf(floatOf(m << (23 - f.fractionBits)) * f.scale);
+    bits = m >= f.overflowCode ? (m == f.overflowCode && f.overflowCode != f.nanCode ? kInfinity : 0x7fc00000)
+                               : bits;
+    x[i] = floatOf(bits | (code & 0x80) << 24);
+  }
+}
+
 }  // namespace
 
 void encodeF16(std::uint16_t* codes, const float* x, std::size_t n) {
@@ -286,5 +333,13 @@ void dequantizeAccumulateInt8(double* __restrict acc, const std::int8_t* __restr
       out[i] += weight * static_cast<double>(static_cast<float>(in[i]) * scale);
   }
 }
+
+void encodeF8E4m3(std::uint8_t* codes, const float* x, std::size_t n) { encodeF8(codes, x, n, kE4m3); }
+
+void decodeF8E4m3(float* x, const std::uint8_t* codes, std::size_t n) { decodeF8(x, codes, n, kE4m3); }
+
+void encodeF8E5m2(std::uint8_t* codes, const float* x, std::size_t n) { encodeF8(codes, x, n, kE5m2); }
+
+void decodeF8E5m2(float* x, const std::uint8_t* codes, std::size_t n) { decodeF8(x, codes, n, kE5m2); }
 
 }  // namespace heddle::HEDDLE_ISA

@@ -1,18 +1,28 @@
 /** The command `heddle`: finds the verb, prints its errors, and turns them into exit codes. */
 import { Command, CommanderError } from 'commander';
-import { nearest } from '../federation/config/names.js';
+import { nearest } from '../config/names.js';
 import { version } from '../version.js';
 import { benchCommand } from './bench.js';
 import { buildNativeCommand } from './build-native.js';
+import { diffCommand } from './diff.js';
 import { doctorCommand } from './doctor.js';
 import { UsageError } from './errors.js';
+import { evolveCommand } from './evolve.js';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.js';
+import { inspectCommand } from './inspect.js';
+import { mergeCommand } from './merge.js';
 import { printError } from './output.js';
+import { recycleCommand } from './recycle.js';
 import { simulateCommand } from './simulate.js';
 import type { Verb } from './verb.js';
 
 const VERBS: readonly ((run: Verb) => Command)[] = [
   simulateCommand,
+  mergeCommand,
+  inspectCommand,
+  diffCommand,
+  evolveCommand(),
+  recycleCommand,
   benchCommand,
   doctorCommand,
   buildNativeCommand,
@@ -62,6 +72,9 @@ const EXAMPLES = `
 Examples:
   heddle simulate mnist-2nn --synthetic      a first result in seconds, nothing to download
   heddle simulate run.yaml -c client.lr=0.05
+  heddle inspect models/base                 tensors, norms, values that are not finite
+  heddle merge ties.yaml merged
+  heddle evolve search.yaml out              the recipe whose model scores best
   heddle bench kernels
   heddle doctor
 

@@ -64,14 +64,21 @@ export function createOutput(options: CommonOptions): Output {
 }
 
 /** An error's parts as `--json` prints them. */
-export function errorRecord(error: unknown): { code: string; message: string; hint: string } {
-  if (error instanceof HeddleError) return { code: error.code, message: error.problem, hint: error.hint };
+export function errorRecord(error: unknown): { code: string; class: string; message: string; hint: string } {
+  if (error instanceof HeddleError)
+    return { code: error.code, class: classOf(error.code), message: error.problem, hint: error.hint };
   const message = error instanceof Error ? error.message : String(error);
   return {
     code: 'ERR_UNEXPECTED',
+    class: 'unexpected',
     message: message === '' ? 'an error without a message was thrown' : message,
     hint: 'run again with --verbose for the stack; it names the code that threw',
   };
+}
+
+/** The code without its prefixes, as recipes' errors are listed: `missing_tensor`, `incomplete_buffer`. */
+function classOf(code: string): string {
+  return code.replace(/^ERR_(MERGE_)?/, '').toLowerCase();
 }
 
 /** Prints an error: one JSON object on stdout under `--json`, else message and hint on stderr. */

@@ -21,3 +21,32 @@ export function positiveNumber(text: string): number {
   if (text.trim() !== '' && Number.isFinite(value) && value > 0) return value;
   throw new CommanderArgumentError('It must be a number above 0.');
 }
+
+const SIZE_UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  k: 1e3,
+  m: 1e6,
+  g: 1e9,
+  b: 1e9,
+  t: 1e12,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  tb: 1e12,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
+};
+
+/** Reads a number of bytes: 512MB, 2GB, 1.5GiB, 5000000. As in mergekit, a lone B is a billion. */
+export function byteSize(text: string): number {
+  const [, digits, unit = ''] = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim()) ?? [];
+  const factor = SIZE_UNITS[unit.toLowerCase()];
+  if (
+    digits === undefined ||
+    factor === undefined ||
+    !Number.isSafeInteger(Math.round(Number(digits) * factor))
+  )
+    throw new CommanderArgumentError('It must be a size, as 512MB, 2GB or 1.5GiB.');
+  return Math.round(Number(digits) * factor);
+}

@@ -12,6 +12,7 @@ import * as fisher from './reference/fisher.js';
 import { gemmKernels } from './reference/gemm.js';
 import * as layout from './reference/layout.js';
 import * as loss from './reference/loss.js';
+import * as merge from './reference/merge.js';
 import * as optimizer from './reference/optimizer.js';
 import * as pool from './reference/pool.js';
 import * as quant from './reference/quant.js';
@@ -42,6 +43,7 @@ export function createReference(profile: Profile = 'plain'): Kernels {
     ...loss,
     ...layout,
     ...optimizer,
+    ...merge,
   } as unknown as Record<KernelName, Body>;
   const functions = Object.fromEntries(
     kernelNames.map((name) => {

@@ -13,6 +13,7 @@ import { fisherKernels } from './table/fisher.js';
 import { gemmKernels } from './table/gemm.js';
 import { layoutKernels } from './table/layout.js';
 import { lossKernels } from './table/loss.js';
+import { mergeKernels } from './table/merge.js';
 import { optimizerKernels } from './table/optimizer.js';
 import { poolKernels } from './table/pool.js';
 import { quantKernels } from './table/quant.js';
@@ -37,6 +38,7 @@ export const table = {
   ...lossKernels,
   ...layoutKernels,
   ...optimizerKernels,
+  ...mergeKernels,
 } satisfies Record<string, KernelSpec>;
 
 export type KernelName = keyof typeof table;

@@ -5,7 +5,7 @@ import { differencesFromDefaults, toResolvedYaml } from '../federation/config/ou
 import type { SimulateConfig } from '../federation/config/schema.js';
 import type { RunEvent, RunSummary } from '../federation/events.js';
 import type { RunInfo, SimulationResult } from '../federation/run.js';
-import { encodeSafetensors } from '../tensor/safetensors.js';
+import { encodeSafetensors } from '../tensor/safetensors/encode.js';
 import { version } from '../version.js';
 import { collectEnvironment } from './environment.node.js';
 import { renderReport } from './html.js';

@@ -56,6 +56,10 @@ struct KernelTable {
   std::int32_t (*quantizeInt8Stochastic)(std::int8_t* codes, float* scales, const float* x, std::size_t n, std::uint32_t block, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site);
   void (*dequantizeInt8)(float* x, const std::int8_t* codes, const float* scales, std::size_t n, std::uint32_t block);
   void (*dequantizeAccumulateInt8)(double* acc, const std::int8_t* codes, const float* scales, std::size_t n, std::uint32_t block, double weight);
+  void (*encodeF8E4m3)(std::uint8_t* codes, const float* x, std::size_t n);
+  void (*decodeF8E4m3)(float* x, const std::uint8_t* codes, std::size_t n);
+  void (*encodeF8E5m2)(std::uint8_t* codes, const float* x, std::size_t n);
+  void (*decodeF8E5m2)(float* x, const std::uint8_t* codes, std::size_t n);
   void (*accumulateSquaresF64)(double* acc, const float* g, std::size_t n);
   void (*movingAverageSquaresF32)(float* v, const float* g, std::size_t n, float decay);
   void (*scoreUnitsF64)(double* scores, const double* fisher, std::size_t units, std::uint32_t rowLength);
@@ -99,6 +103,18 @@ struct KernelTable {
   void (*addAffineTermF32)(float* g, const float* w, const float* center, const float* v, std::size_t n, float a);
   void (*addAffineVectorF32)(float* g, const float* a, const float* w, const float* center, std::size_t n);
   void (*clipByNormF32)(float* x, const double* norm2, std::size_t n, double maxNorm);
+  void (*deltaWeightedSumF32)(float* dst, const float* base, const float* const* sources, const double* weights, std::size_t n, std::size_t lists);
+  void (*dotDeltasF64)(double* dots, const float* const* sources, const float* x, const float* base, std::size_t lists, std::size_t n);
+  void (*sumAbsDeltaF64)(double* sum, const float* x, const float* base, std::size_t n);
+  void (*countMagnitudesU32)(std::uint32_t* counts, const float* x, const float* base, std::size_t n, std::uint32_t prefix, std::uint32_t prefixShift, std::uint32_t shift, std::uint32_t digits);
+  void (*keepBandF32)(float* dst, std::uint32_t* quota, const float* x, const float* base, std::size_t n, std::uint32_t lowBits, std::uint32_t highBits);
+  void (*dropDeltasF32)(float* dst, const float* x, const float* base, std::size_t n, double probability, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site);
+  void (*gateDeltaF32)(float* dst, const float* x, const float* base, const float* gate, std::size_t n);
+  void (*electMeanF32)(float* dst, const float* base, const float* const* deltas, const double* votes, const double* scales, const double* weights, std::size_t n, std::size_t lists, double lambda, double floor, std::uint32_t normalize);
+  void (*varianceF32)(float* dst, const float* const* sources, const double* weights, std::size_t n, std::size_t lists);
+  void (*addUniqueDeltasF32)(float* dst, const float* base, const float* const* sources, const double* uniqueScales, std::size_t n, std::size_t lists, double epsilon);
+  void (*countUniqueF64)(double* shared, double* unique, const float* base, const float* const* sources, std::size_t lists, std::size_t n, double epsilon);
+  void (*nearSwapF32)(float* dst, const float* base, const float* y, std::size_t n, double t);
 };
 
 enum class KernelId : std::uint32_t {
@@ -151,6 +167,10 @@ enum class KernelId : std::uint32_t {
   quantizeInt8Stochastic,
   dequantizeInt8,
   dequantizeAccumulateInt8,
+  encodeF8E4m3,
+  decodeF8E4m3,
+  encodeF8E5m2,
+  decodeF8E5m2,
   accumulateSquaresF64,
   movingAverageSquaresF32,
   scoreUnitsF64,
@@ -194,8 +214,20 @@ enum class KernelId : std::uint32_t {
   addAffineTermF32,
   addAffineVectorF32,
   clipByNormF32,
+  deltaWeightedSumF32,
+  dotDeltasF64,
+  sumAbsDeltaF64,
+  countMagnitudesU32,
+  keepBandF32,
+  dropDeltasF32,
+  gateDeltaF32,
+  electMeanF32,
+  varianceF32,
+  addUniqueDeltasF32,
+  countUniqueF64,
+  nearSwapF32,
 };
-constexpr std::uint32_t kKernelCount = 92;
+constexpr std::uint32_t kKernelCount = 108;
 
 }  // namespace heddle
 
@@ -251,6 +283,10 @@ std::int32_t quantizeInt8(std::int8_t* codes, float* scales, const float* x, std
 std::int32_t quantizeInt8Stochastic(std::int8_t* codes, float* scales, const float* x, std::size_t n, std::uint32_t block, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site);
 void dequantizeInt8(float* x, const std::int8_t* codes, const float* scales, std::size_t n, std::uint32_t block);
 void dequantizeAccumulateInt8(double* acc, const std::int8_t* codes, const float* scales, std::size_t n, std::uint32_t block, double weight);
+void encodeF8E4m3(std::uint8_t* codes, const float* x, std::size_t n);
+void decodeF8E4m3(float* x, const std::uint8_t* codes, std::size_t n);
+void encodeF8E5m2(std::uint8_t* codes, const float* x, std::size_t n);
+void decodeF8E5m2(float* x, const std::uint8_t* codes, std::size_t n);
 void accumulateSquaresF64(double* acc, const float* g, std::size_t n);
 void movingAverageSquaresF32(float* v, const float* g, std::size_t n, float decay);
 void scoreUnitsF64(double* scores, const double* fisher, std::size_t units, std::uint32_t rowLength);
@@ -294,6 +330,18 @@ void adamStepF32(float* w, float* m, float* v, const float* g, std::size_t n, fl
 void addAffineTermF32(float* g, const float* w, const float* center, const float* v, std::size_t n, float a);
 void addAffineVectorF32(float* g, const float* a, const float* w, const float* center, std::size_t n);
 void clipByNormF32(float* x, const double* norm2, std::size_t n, double maxNorm);
+void deltaWeightedSumF32(float* dst, const float* base, const float* const* sources, const double* weights, std::size_t n, std::size_t lists);
+void dotDeltasF64(double* dots, const float* const* sources, const float* x, const float* base, std::size_t lists, std::size_t n);
+void sumAbsDeltaF64(double* sum, const float* x, const float* base, std::size_t n);
+void countMagnitudesU32(std::uint32_t* counts, const float* x, const float* base, std::size_t n, std::uint32_t prefix, std::uint32_t prefixShift, std::uint32_t shift, std::uint32_t digits);
+void keepBandF32(float* dst, std::uint32_t* quota, const float* x, const float* base, std::size_t n, std::uint32_t lowBits, std::uint32_t highBits);
+void dropDeltasF32(float* dst, const float* x, const float* base, std::size_t n, double probability, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site);
+void gateDeltaF32(float* dst, const float* x, const float* base, const float* gate, std::size_t n);
+void electMeanF32(float* dst, const float* base, const float* const* deltas, const double* votes, const double* scales, const double* weights, std::size_t n, std::size_t lists, double lambda, double floor, std::uint32_t normalize);
+void varianceF32(float* dst, const float* const* sources, const double* weights, std::size_t n, std::size_t lists);
+void addUniqueDeltasF32(float* dst, const float* base, const float* const* sources, const double* uniqueScales, std::size_t n, std::size_t lists, double epsilon);
+void countUniqueF64(double* shared, double* unique, const float* base, const float* const* sources, std::size_t lists, std::size_t n, double epsilon);
+void nearSwapF32(float* dst, const float* base, const float* y, std::size_t n, double t);
 
 extern const KernelTable kKernelTable;
 

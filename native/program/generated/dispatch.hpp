@@ -79,6 +79,10 @@ constexpr OpSignature kSignatures[] = {
     {"quantizeInt8Stochastic", true, 3, 7, {Dtype::i8, Dtype::f32, Dtype::f32}, {true, true, false}},
     {"dequantizeInt8", true, 3, 1, {Dtype::f32, Dtype::i8, Dtype::f32}, {true, false, false}},
     {"dequantizeAccumulateInt8", true, 3, 2, {Dtype::f64, Dtype::i8, Dtype::f32}, {true, false, false}},
+    {"encodeF8E4m3", true, 2, 0, {Dtype::u8, Dtype::f32}, {true, false}},
+    {"decodeF8E4m3", true, 2, 0, {Dtype::f32, Dtype::u8}, {true, false}},
+    {"encodeF8E5m2", true, 2, 0, {Dtype::u8, Dtype::f32}, {true, false}},
+    {"decodeF8E5m2", true, 2, 0, {Dtype::f32, Dtype::u8}, {true, false}},
     {"accumulateSquaresF64", true, 2, 0, {Dtype::f64, Dtype::f32}, {true, false}},
     {"movingAverageSquaresF32", true, 2, 1, {Dtype::f32, Dtype::f32}, {true, false}},
     {"scoreUnitsF64", true, 2, 1, {Dtype::f64, Dtype::f64}, {true, false}},
@@ -122,6 +126,18 @@ constexpr OpSignature kSignatures[] = {
     {"addAffineTermF32", true, 4, 1, {Dtype::f32, Dtype::f32, Dtype::f32, Dtype::f32}, {true, false, false, false}},
     {"addAffineVectorF32", true, 4, 0, {Dtype::f32, Dtype::f32, Dtype::f32, Dtype::f32}, {true, false, false, false}},
     {"clipByNormF32", true, 2, 1, {Dtype::f32, Dtype::f64}, {true, false}},
+    {"deltaWeightedSumF32", false, 0, 0, {}, {}},
+    {"dotDeltasF64", false, 0, 0, {}, {}},
+    {"sumAbsDeltaF64", true, 3, 0, {Dtype::f64, Dtype::f32, Dtype::f32}, {true, false, false}},
+    {"countMagnitudesU32", true, 3, 4, {Dtype::u32, Dtype::f32, Dtype::f32}, {true, false, false}},
+    {"keepBandF32", true, 4, 2, {Dtype::f32, Dtype::u32, Dtype::f32, Dtype::f32}, {true, true, false, false}},
+    {"dropDeltasF32", true, 3, 7, {Dtype::f32, Dtype::f32, Dtype::f32}, {true, false, false}},
+    {"gateDeltaF32", true, 4, 0, {Dtype::f32, Dtype::f32, Dtype::f32, Dtype::f32}, {true, false, false, false}},
+    {"electMeanF32", false, 0, 0, {}, {}},
+    {"varianceF32", false, 0, 0, {}, {}},
+    {"addUniqueDeltasF32", false, 0, 0, {}, {}},
+    {"countUniqueF64", false, 0, 0, {}, {}},
+    {"nearSwapF32", true, 3, 1, {Dtype::f32, Dtype::f32, Dtype::f32}, {true, false, false}},
 };
 
 namespace dispatch_detail {
@@ -537,6 +553,30 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       if (op.lengths[0] != Extent{n}) return "acc";
       if (op.lengths[1] != Extent{n}) return "codes";
       if (op.lengths[2] != ceilDivide(Extent{n}, Extent{block})) return "scales";
+      return nullptr;
+    }
+    case KernelId::encodeF8E4m3: {
+      [[maybe_unused]] const std::size_t n = op.lengths[0];
+      if (op.lengths[0] != n) return "codes";
+      if (op.lengths[1] != n) return "x";
+      return nullptr;
+    }
+    case KernelId::decodeF8E4m3: {
+      [[maybe_unused]] const std::size_t n = op.lengths[0];
+      if (op.lengths[0] != n) return "x";
+      if (op.lengths[1] != n) return "codes";
+      return nullptr;
+    }
+    case KernelId::encodeF8E5m2: {
+      [[maybe_unused]] const std::size_t n = op.lengths[0];
+      if (op.lengths[0] != n) return "codes";
+      if (op.lengths[1] != n) return "x";
+      return nullptr;
+    }
+    case KernelId::decodeF8E5m2: {
+      [[maybe_unused]] const std::size_t n = op.lengths[0];
+      if (op.lengths[0] != n) return "x";
+      if (op.lengths[1] != n) return "codes";
       return nullptr;
     }
     case KernelId::accumulateSquaresF64: {
@@ -967,6 +1007,64 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       if (op.lengths[1] != Extent{1}) return "norm2";
       return nullptr;
     }
+    case KernelId::sumAbsDeltaF64: {
+      [[maybe_unused]] const std::size_t n = op.lengths[1];
+      if (op.lengths[0] != std::size_t{1}) return "sum";
+      if (op.lengths[1] != n) return "x";
+      if (op.lengths[2] != 0 && op.lengths[2] != n) return "base";
+      return nullptr;
+    }
+    case KernelId::countMagnitudesU32: {
+      [[maybe_unused]] const auto prefix = scalarAs<std::uint32_t>(op.scalars[0]);
+      [[maybe_unused]] const auto prefixShift = scalarAs<std::uint32_t>(op.scalars[1]);
+      [[maybe_unused]] const auto shift = scalarAs<std::uint32_t>(op.scalars[2]);
+      [[maybe_unused]] const auto digits = scalarAs<std::uint32_t>(op.scalars[3]);
+      [[maybe_unused]] const std::size_t n = op.lengths[1];
+      if (op.lengths[0] != std::size_t{digits}) return "counts";
+      if (op.lengths[1] != n) return "x";
+      if (op.lengths[2] != 0 && op.lengths[2] != n) return "base";
+      return nullptr;
+    }
+    case KernelId::keepBandF32: {
+      [[maybe_unused]] const auto lowBits = scalarAs<std::uint32_t>(op.scalars[0]);
+      [[maybe_unused]] const auto highBits = scalarAs<std::uint32_t>(op.scalars[1]);
+      [[maybe_unused]] const std::size_t n = op.lengths[0];
+      if (op.lengths[0] != n) return "dst";
+      if (op.lengths[1] != std::size_t{2}) return "quota";
+      if (op.lengths[2] != n) return "x";
+      if (op.lengths[3] != 0 && op.lengths[3] != n) return "base";
+      return nullptr;
+    }
+    case KernelId::dropDeltasF32: {
+      [[maybe_unused]] const auto probability = scalarAs<double>(op.scalars[0]);
+      [[maybe_unused]] const auto key0 = scalarAs<std::uint32_t>(op.scalars[1]);
+      [[maybe_unused]] const auto key1 = scalarAs<std::uint32_t>(op.scalars[2]);
+      [[maybe_unused]] const auto blockLow = scalarAs<std::uint32_t>(op.scalars[3]);
+      [[maybe_unused]] const auto blockHigh = scalarAs<std::uint32_t>(op.scalars[4]);
+      [[maybe_unused]] const auto step = scalarAs<std::uint32_t>(op.scalars[5]);
+      [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[6]);
+      [[maybe_unused]] const std::size_t n = op.lengths[0];
+      if (op.lengths[0] != n) return "dst";
+      if (op.lengths[1] != n) return "x";
+      if (op.lengths[2] != 0 && op.lengths[2] != n) return "base";
+      return nullptr;
+    }
+    case KernelId::gateDeltaF32: {
+      [[maybe_unused]] const std::size_t n = op.lengths[0];
+      if (op.lengths[0] != n) return "dst";
+      if (op.lengths[1] != n) return "x";
+      if (op.lengths[2] != n) return "base";
+      if (op.lengths[3] != n) return "gate";
+      return nullptr;
+    }
+    case KernelId::nearSwapF32: {
+      [[maybe_unused]] const auto t = scalarAs<double>(op.scalars[0]);
+      [[maybe_unused]] const std::size_t n = op.lengths[0];
+      if (op.lengths[0] != n) return "dst";
+      if (op.lengths[1] != n) return "base";
+      if (op.lengths[2] != n) return "y";
+      return nullptr;
+    }
     default:
       return "kernel";
   }
@@ -1312,6 +1410,26 @@ inline void runOp(const KernelTable& kernels, KernelId id, const OpArgs& op) {
       kernels.dequantizeAccumulateInt8(static_cast<double*>(op.operands[0]), static_cast<const std::int8_t*>(op.operands[1]), static_cast<const float*>(op.operands[2]), n, block, weight);
       return;
     }
+    case KernelId::encodeF8E4m3: {
+      const std::size_t n = op.lengths[0];
+      kernels.encodeF8E4m3(static_cast<std::uint8_t*>(op.operands[0]), static_cast<const float*>(op.operands[1]), n);
+      return;
+    }
+    case KernelId::decodeF8E4m3: {
+      const std::size_t n = op.lengths[0];
+      kernels.decodeF8E4m3(static_cast<float*>(op.operands[0]), static_cast<const std::uint8_t*>(op.operands[1]), n);
+      return;
+    }
+    case KernelId::encodeF8E5m2: {
+      const std::size_t n = op.lengths[0];
+      kernels.encodeF8E5m2(static_cast<std::uint8_t*>(op.operands[0]), static_cast<const float*>(op.operands[1]), n);
+      return;
+    }
+    case KernelId::decodeF8E5m2: {
+      const std::size_t n = op.lengths[0];
+      kernels.decodeF8E5m2(static_cast<float*>(op.operands[0]), static_cast<const std::uint8_t*>(op.operands[1]), n);
+      return;
+    }
     case KernelId::accumulateSquaresF64: {
       const std::size_t n = op.lengths[0];
       kernels.accumulateSquaresF64(static_cast<double*>(op.operands[0]), static_cast<const float*>(op.operands[1]), n);
@@ -1642,6 +1760,50 @@ inline void runOp(const KernelTable& kernels, KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto maxNorm = scalarAs<double>(op.scalars[0]);
       const std::size_t n = op.lengths[0];
       kernels.clipByNormF32(static_cast<float*>(op.operands[0]), static_cast<const double*>(op.operands[1]), n, maxNorm);
+      return;
+    }
+    case KernelId::sumAbsDeltaF64: {
+      const std::size_t n = op.lengths[1];
+      kernels.sumAbsDeltaF64(static_cast<double*>(op.operands[0]), static_cast<const float*>(op.operands[1]), static_cast<const float*>(op.operands[2]), n);
+      return;
+    }
+    case KernelId::countMagnitudesU32: {
+      [[maybe_unused]] const auto prefix = scalarAs<std::uint32_t>(op.scalars[0]);
+      [[maybe_unused]] const auto prefixShift = scalarAs<std::uint32_t>(op.scalars[1]);
+      [[maybe_unused]] const auto shift = scalarAs<std::uint32_t>(op.scalars[2]);
+      [[maybe_unused]] const auto digits = scalarAs<std::uint32_t>(op.scalars[3]);
+      const std::size_t n = op.lengths[1];
+      kernels.countMagnitudesU32(static_cast<std::uint32_t*>(op.operands[0]), static_cast<const float*>(op.operands[1]), static_cast<const float*>(op.operands[2]), n, prefix, prefixShift, shift, digits);
+      return;
+    }
+    case KernelId::keepBandF32: {
+      [[maybe_unused]] const auto lowBits = scalarAs<std::uint32_t>(op.scalars[0]);
+      [[maybe_unused]] const auto highBits = scalarAs<std::uint32_t>(op.scalars[1]);
+      const std::size_t n = op.lengths[0];
+      kernels.keepBandF32(static_cast<float*>(op.operands[0]), static_cast<std::uint32_t*>(op.operands[1]), static_cast<const float*>(op.operands[2]), static_cast<const float*>(op.operands[3]), n, lowBits, highBits);
+      return;
+    }
+    case KernelId::dropDeltasF32: {
+      [[maybe_unused]] const auto probability = scalarAs<double>(op.scalars[0]);
+      [[maybe_unused]] const auto key0 = scalarAs<std::uint32_t>(op.scalars[1]);
+      [[maybe_unused]] const auto key1 = scalarAs<std::uint32_t>(op.scalars[2]);
+      [[maybe_unused]] const auto blockLow = scalarAs<std::uint32_t>(op.scalars[3]);
+      [[maybe_unused]] const auto blockHigh = scalarAs<std::uint32_t>(op.scalars[4]);
+      [[maybe_unused]] const auto step = scalarAs<std::uint32_t>(op.scalars[5]);
+      [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[6]);
+      const std::size_t n = op.lengths[0];
+      kernels.dropDeltasF32(static_cast<float*>(op.operands[0]), static_cast<const float*>(op.operands[1]), static_cast<const float*>(op.operands[2]), n, probability, key0, key1, blockLow, blockHigh, step, site);
+      return;
+    }
+    case KernelId::gateDeltaF32: {
+      const std::size_t n = op.lengths[0];
+      kernels.gateDeltaF32(static_cast<float*>(op.operands[0]), static_cast<const float*>(op.operands[1]), static_cast<const float*>(op.operands[2]), static_cast<const float*>(op.operands[3]), n);
+      return;
+    }
+    case KernelId::nearSwapF32: {
+      [[maybe_unused]] const auto t = scalarAs<double>(op.scalars[0]);
+      const std::size_t n = op.lengths[0];
+      kernels.nearSwapF32(static_cast<float*>(op.operands[0]), static_cast<const float*>(op.operands[1]), static_cast<const float*>(op.operands[2]), n, t);
       return;
     }
     default:

@@ -1,12 +1,12 @@
 /** Benches as people read them. */
 import { cpus } from 'node:os';
-import Table from 'cli-table3';
 import { kernelBuildId } from '../../kernels/build-id.js';
 import type { Kernels } from '../../kernels/kernels.js';
 import { platform } from '../../platform/node.js';
 import { formatNumber, formatPercent } from '../../report/format.js';
 import { version } from '../../version.js';
 import type { Colors } from '../output.js';
+import { plainTable } from '../plain-table.js';
 import type { KernelBenchResult, KernelRow } from './kernels.js';
 import type { SimulationBenchResult } from './simulation.js';
 import { median, type PairedRatio } from './statistics.js';
@@ -37,34 +37,6 @@ export async function describeMachine(backends: readonly Kernels[]): Promise<Mac
 
 export function machineLine(machine: Machine): string {
   return `${machine.cpu}, ${machine.threads} threads, ${machine.platform}, node ${machine.node}; ${machine.backends.join(', ')}`;
-}
-
-/** A table without a frame; the first `texts` columns are left-aligned, the rest are numbers. */
-export function plainTable(
-  head: readonly string[],
-  rows: readonly string[][],
-  texts: number,
-  colors: Colors,
-): string {
-  const none = [
-    'top',
-    'top-mid',
-    'top-left',
-    'top-right',
-    'bottom',
-    'bottom-mid',
-    'bottom-left',
-    'bottom-right',
-  ];
-  const inner = ['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid'];
-  const table = new Table({
-    head: head.map((title) => colors.bold(title)),
-    colAligns: head.map((_, i) => (i < texts ? 'left' : 'right')),
-    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 2 },
-    chars: Object.fromEntries([...none, ...inner, 'middle'].map((name) => [name, ''])),
-  });
-  table.push(...rows);
-  return table.toString().replace(/ +$/gm, '');
 }
 
 /** 12.3 ns, 4.5 µs, 6.7 ms, 8.9 s. */

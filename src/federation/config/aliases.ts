@@ -1,7 +1,5 @@
-import type { ConfigNote, ConfigProblem, Origin } from './errors.js';
-import { dottedPath, toKebab } from './names.js';
-import { TASK_NAMES } from './schema.js';
-import { TASK_PRESETS } from './tasks.js';
+import type { ConfigNote, ConfigProblem, Origin } from '../../config/errors.js';
+import { dottedPath, toKebab } from '../../config/names.js';
 import {
   type ConfigNode,
   fromValue,
@@ -11,7 +9,9 @@ import {
   type Path,
   toPlain,
   withNode,
-} from './tree.js';
+} from '../../config/tree.js';
+import { TASK_NAMES } from './schema.js';
+import { TASK_PRESETS } from './tasks.js';
 
 /** Other names of keys that mean exactly the same, by their section (or at the top, as pfl-research writes them). */
 const RENAMED: Readonly<Record<string, Path>> = {

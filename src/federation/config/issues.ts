@@ -1,9 +1,9 @@
 import type * as z from 'zod';
+import type { ConfigProblem, Origin } from '../../config/errors.js';
+import { dottedPath, nearest, toCamel, toKebab } from '../../config/names.js';
+import { type ConfigNode, nodeAt, originAt, type Path } from '../../config/tree.js';
 import { describe } from '../../errors.js';
-import type { ConfigProblem, Origin } from './errors.js';
-import { dottedPath, nearest, toCamel, toKebab } from './names.js';
 import { configSchema } from './schema.js';
-import { type ConfigNode, nodeAt, originAt, type Path } from './tree.js';
 import { allKeys, descriptionOf, mapSchema, schemaAt, unionOptions } from './walk.js';
 
 /** Turns what the schema refused into problems with a place in the file and a way to mend each. */

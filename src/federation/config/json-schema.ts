@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { toKebab } from './names.js';
+import { toKebab } from '../../config/names.js';
 import { configSchema } from './schema.js';
 
 type JsonSchema = Record<string, unknown>;

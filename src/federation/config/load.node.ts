@@ -1,11 +1,11 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { ConfigError } from './errors.js';
+import { ConfigError } from '../../config/errors.js';
+import { type ConfigNode, nodeAt, originAt, type Path, withNode } from '../../config/tree.js';
+import { MAX_CONFIG_LENGTH } from '../../config/yaml.js';
 import { isAssignment, type Override, parseAssignments } from './overrides.js';
 import { type ConfigLayer, type ResolvedConfig, readLayer, resolveLayer, resolveTask } from './resolve.js';
 import { TASK_NAMES } from './schema.js';
-import { type ConfigNode, nodeAt, originAt, type Path, withNode } from './tree.js';
-import { MAX_CONFIG_LENGTH } from './yaml.js';
 
 /** Keys whose values are paths, relative to the file that holds them. */
 const PATH_KEYS: readonly Path[] = [

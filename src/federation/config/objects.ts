@@ -1,8 +1,8 @@
+import { isPlainMap } from '../../config/tree.js';
 import type { Dataset, TaskData } from '../../data/dataset.js';
 import type { Model } from '../../program/model.js';
 import type { Stage } from '../../update/stage.js';
 import type { ConfigInput } from './schema.js';
-import { isPlainMap } from './tree.js';
 
 type Section<K extends keyof ConfigInput> = NonNullable<ConfigInput[K]>;
 

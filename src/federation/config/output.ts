@@ -1,6 +1,6 @@
 import { stringify } from 'yaml';
+import { toKebab } from '../../config/names.js';
 import { sha256Hex } from '../../platform/hash.js';
-import { toKebab } from './names.js';
 import { resolveOptions, resolveTask } from './resolve.js';
 import type { SimulateConfig } from './schema.js';
 

@@ -1,8 +1,8 @@
+import type { ConfigNote, ConfigProblem } from '../../config/errors.js';
+import { toCamel } from '../../config/names.js';
+import { type ConfigNode, emptyMap, mergeTrees, nodeAt, type Path, withNode } from '../../config/tree.js';
+import { parseYaml, parseYamlValue } from '../../config/yaml.js';
 import { expandAliases } from './aliases.js';
-import type { ConfigNote, ConfigProblem } from './errors.js';
-import { toCamel } from './names.js';
-import { type ConfigNode, emptyMap, mergeTrees, nodeAt, type Path, withNode } from './tree.js';
-import { parseYaml, parseYamlValue } from './yaml.js';
 
 /** One change on top of a configuration: a value for a path, or a whole fragment. */
 export type Override =

@@ -1,5 +1,7 @@
+import { ConfigError, type ConfigNote, type ConfigProblem, type Origin } from '../../config/errors.js';
+import { type ConfigNode, fromValue, nodeAt, toPlain, withNode } from '../../config/tree.js';
+import { parseYaml } from '../../config/yaml.js';
 import { expandAliases } from './aliases.js';
-import { ConfigError, type ConfigNote, type ConfigProblem, type Origin } from './errors.js';
 import { problemsFromIssues } from './issues.js';
 import { type CustomObjects, type SimulateOptions, separateObjects } from './objects.js';
 import { applyOverride, type Override } from './overrides.js';
@@ -7,8 +9,6 @@ import { type CheckedConfig, namedClients } from './rule-context.js';
 import { checkPairs, checkRules } from './rules.js';
 import { configSchema, type SimulateConfig } from './schema.js';
 import { withTaskDefaults } from './tasks.js';
-import { type ConfigNode, fromValue, nodeAt, toPlain, withNode } from './tree.js';
-import { parseYaml } from './yaml.js';
 
 /** A configuration that passed every check. */
 export interface ResolvedConfig {

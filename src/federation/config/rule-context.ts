@@ -1,7 +1,7 @@
+import type { Path } from '../../config/tree.js';
 import { cohortSizeOf } from '../sampling.js';
 import type { CustomObjects } from './objects.js';
 import type { SimulateConfig } from './schema.js';
-import type { Path } from './tree.js';
 
 /** A configuration whose keys are each valid, before defaults that depend on other keys are filled in. */
 export type CheckedConfig = Omit<SimulateConfig, 'strategy'> & {

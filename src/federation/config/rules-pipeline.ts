@@ -1,6 +1,6 @@
+import type { Path } from '../../config/tree.js';
 import type { CheckedConfig, Report } from './rule-context.js';
 import { type StageKind, stageKind } from './stages.js';
-import type { Path } from './tree.js';
 
 /** Order of the stages, and options that belong to another form of a stage. */
 export function checkPipeline(config: CheckedConfig, report: Report): void {

@@ -1,4 +1,4 @@
-import { dottedPath } from './names.js';
+import { dottedPath } from '../../config/names.js';
 import type { CustomObjects } from './objects.js';
 import { type CheckedConfig, configuredCohortSize, knownPopulation, type Report } from './rule-context.js';
 

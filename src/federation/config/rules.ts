@@ -1,3 +1,6 @@
+import { type ConfigProblem, formatOrigin } from '../../config/errors.js';
+import { dottedPath, nearest } from '../../config/names.js';
+import { type ConfigNode, nodeAt, originAt, type Path } from '../../config/tree.js';
 import {
   checkPrivacyRules,
   type PrivacyPlan,
@@ -6,8 +9,6 @@ import {
 } from '../../privacy/rules.js';
 import type { Stage } from '../../update/stage.js';
 import { METRIC } from '../events.js';
-import { type ConfigProblem, formatOrigin } from './errors.js';
-import { dottedPath, nearest } from './names.js';
 import type { CustomObjects } from './objects.js';
 import { type CheckedConfig, configuredCohortSize, knownPopulation, type Report } from './rule-context.js';
 import { checkData } from './rules-data.js';
@@ -15,7 +16,6 @@ import { checkPipeline } from './rules-pipeline.js';
 import { checkClient, checkStrategy } from './rules-training.js';
 import { type StageConfig, stageKind } from './stages.js';
 import { EXCLUSIVE_PAIRS } from './tasks.js';
-import { type ConfigNode, nodeAt, originAt, type Path } from './tree.js';
 
 /** Metrics that every run records and that can be a target. */
 export const TARGET_METRICS: readonly string[] = [

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { dottedPath } from './names.js';
+import { dottedPath } from '../../config/names.js';
 
 /** The schema below defaults, optionals and transforms. */
 export function core(schema: z.core.$ZodType): z.core.$ZodType {

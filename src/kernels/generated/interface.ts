@@ -60,6 +60,10 @@ export interface KernelFunctions {
   quantizeInt8Stochastic(codes: I8, scales: F32, x: F32, block: number, key0: number, key1: number, blockLow: number, blockHigh: number, step: number, site: number): number;
   dequantizeInt8(x: F32, codes: I8, scales: F32, block: number): void;
   dequantizeAccumulateInt8(acc: F64, codes: I8, scales: F32, block: number, weight: number): void;
+  encodeF8E4m3(codes: U8, x: F32): void;
+  decodeF8E4m3(x: F32, codes: U8): void;
+  encodeF8E5m2(codes: U8, x: F32): void;
+  decodeF8E5m2(x: F32, codes: U8): void;
   accumulateSquaresF64(acc: F64, g: F32): void;
   movingAverageSquaresF32(v: F32, g: F32, decay: number): void;
   scoreUnitsF64(scores: F64, fisher: F64, rowLength: number): void;
@@ -103,4 +107,16 @@ export interface KernelFunctions {
   addAffineTermF32(g: F32, w: F32, center: F32, v: F32, a: number): void;
   addAffineVectorF32(g: F32, a: F32, w: F32, center: F32): void;
   clipByNormF32(x: F32, norm2: F64, maxNorm: number): void;
+  deltaWeightedSumF32(dst: F32, base: F32, sources: readonly F32[], weights: F64): void;
+  dotDeltasF64(dots: F64, sources: readonly F32[], x: F32, base: F32): void;
+  sumAbsDeltaF64(sum: F64, x: F32, base: F32): void;
+  countMagnitudesU32(counts: U32, x: F32, base: F32, prefix: number, prefixShift: number, shift: number, digits: number): void;
+  keepBandF32(dst: F32, quota: U32, x: F32, base: F32, lowBits: number, highBits: number): void;
+  dropDeltasF32(dst: F32, x: F32, base: F32, probability: number, key0: number, key1: number, blockLow: number, blockHigh: number, step: number, site: number): void;
+  gateDeltaF32(dst: F32, x: F32, base: F32, gate: F32): void;
+  electMeanF32(dst: F32, base: F32, deltas: readonly F32[], votes: F64, scales: F64, weights: F64, lambda: number, floor: number, normalize: number): void;
+  varianceF32(dst: F32, sources: readonly F32[], weights: F64): void;
+  addUniqueDeltasF32(dst: F32, base: F32, sources: readonly F32[], uniqueScales: F64, epsilon: number): void;
+  countUniqueF64(shared: F64, unique: F64, base: F32, sources: readonly F32[], epsilon: number): void;
+  nearSwapF32(dst: F32, base: F32, y: F32, t: number): void;
 }

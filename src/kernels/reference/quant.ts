@@ -1,4 +1,4 @@
-/** Number formats for the wire: float16, bfloat16 and block-wise int8, with nearest and stochastic rounding. */
+/** Number formats: float16, bfloat16 and block-wise int8, with nearest and stochastic rounding, and the 8-bit floats. */
 import { type StreamAddress, wordsOf } from './stream.js';
 
 const f32 = Math.fround;
@@ -232,4 +232,75 @@ export function dequantizeAccumulateInt8(
   weight: number,
 ): void {
   for (let i = 0; i < acc.length; i++) acc[i] += weight * f32(codes[i] * scales[Math.floor(i / block)]);
+}
+
+/** An 8-bit float of the OCP formats: values of the positive codes below `end`, and what stands from there on. */
+interface Float8 {
+  /** Value of code i; the last is the step above the greatest finite value, which only rounding looks at. */
+  readonly values: readonly number[];
+  /** Code of everything that rounds above the greatest finite value. */
+  readonly overflow: number;
+  readonly infinity?: number;
+  readonly nan: number;
+}
+
+function float8(exponentBits: number, bias: number, end: number, specials: Omit<Float8, 'values'>): Float8 {
+  const steps = 2 ** (7 - exponentBits);
+  const values = Array.from({ length: end + 1 }, (_, code) => {
+    const exponent = Math.floor(code / steps);
+    const fraction = (code % steps) / steps;
+    return exponent === 0 ? 2 ** (1 - bias) * fraction : 2 ** (exponent - bias) * (1 + fraction);
+  });
+  return { values, ...specials };
+}
+
+const e4m3 = float8(4, 7, 0x7f, { overflow: 0x7f, nan: 0x7f });
+const e5m2 = float8(5, 15, 0x7c, { overflow: 0x7c, infinity: 0x7c, nan: 0x7e });
+
+function encodeF8(codes: Uint8Array, x: Float32Array, { values, overflow, nan }: Float8): void {
+  const patterns = patternsOf(x);
+  for (let i = 0; i < x.length; i++) {
+    const magnitude = Math.abs(x[i]);
+    let code = nan;
+    if (magnitude >= values[values.length - 1]) code = overflow;
+    else if (!Number.isNaN(magnitude)) {
+      const above = values.findIndex((value) => value > magnitude);
+      const middle = (values[above - 1] + values[above]) / 2;
+      code = magnitude > middle || (magnitude === middle && above % 2 === 0) ? above : above - 1;
+    }
+    codes[i] = ((patterns[i] >>> 24) & 0x80) | code;
+  }
+}
+
+function decodeF8(x: Float32Array, codes: Uint8Array, { values, infinity }: Float8): void {
+  const out = patternsOf(x);
+  for (let i = 0; i < x.length; i++) {
+    const code = codes[i] & 0x7f;
+    const finite = code < values.length - 1;
+    const magnitude = finite ? bitsOf(values[code]) : code === infinity ? 0x7f800000 : 0x7fc00000;
+    out[i] = ((codes[i] & 0x80) << 24) | magnitude;
+  }
+}
+
+/**
+ * OCP E4M3 (bias 7, no infinity, greatest 448), nearest even: subnormals are kept; above 464, the middle of 448 and what would be the next
+ * step, and for a NaN, the code is sign | 0x7F, which is NaN.
+ */
+export function encodeF8E4m3(codes: Uint8Array, x: Float32Array): void {
+  encodeF8(codes, x, e4m3);
+}
+
+/** x[i] = value of the E4M3 code; a NaN keeps its sign and is quiet. */
+export function decodeF8E4m3(x: Float32Array, codes: Uint8Array): void {
+  decodeF8(x, codes, e4m3);
+}
+
+/** OCP E5M2 (bias 15, greatest 57344), nearest even: |x| >= 61440 becomes infinity, subnormals are kept, a NaN becomes sign | 0x7E. */
+export function encodeF8E5m2(codes: Uint8Array, x: Float32Array): void {
+  encodeF8(codes, x, e5m2);
+}
+
+/** x[i] = value of the E5M2 code; a NaN keeps its sign and is quiet. */
+export function decodeF8E5m2(x: Float32Array, codes: Uint8Array): void {
+  decodeF8(x, codes, e5m2);
 }

@@ -1,4 +1,4 @@
-/** quant: float16, bfloat16 and block-wise int8. */
+/** quant: float16, bfloat16, block-wise int8 and the 8-bit floats of checkpoints. */
 import { input, type KernelSpec, kernel, lengths, output, scalar, update } from '../define.js';
 import { address, stream } from './shared.js';
 
@@ -105,5 +105,25 @@ export const quantKernels = {
       bytes: '17*n',
       bound: 'copy',
     },
+  ),
+  encodeF8E4m3: kernel(
+    'quant',
+    [output('codes', 'u8', 'n', { values: 'bits' }), input('x', 'f32')],
+    stream('5*n'),
+  ),
+  decodeF8E4m3: kernel(
+    'quant',
+    [output('x', 'f32'), input('codes', 'u8', 'n', { values: 'bits' })],
+    stream('5*n'),
+  ),
+  encodeF8E5m2: kernel(
+    'quant',
+    [output('codes', 'u8', 'n', { values: 'bits' }), input('x', 'f32')],
+    stream('5*n'),
+  ),
+  decodeF8E5m2: kernel(
+    'quant',
+    [output('x', 'f32'), input('codes', 'u8', 'n', { values: 'bits' })],
+    stream('5*n'),
   ),
 } satisfies Record<string, KernelSpec>;

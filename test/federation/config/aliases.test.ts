@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ConfigError } from '../../../src/federation/config/errors.js';
+import { ConfigError } from '../../../src/config/errors.js';
 import { parseConfig } from '../../../src/federation/config/resolve.js';
 
 /** Keys and values of pfl-research's published CIFAR-10 baseline (2404.06430, image classification benchmark). */

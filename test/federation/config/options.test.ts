@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ConfigError } from '../../../src/config/errors.js';
 import { dataset } from '../../../src/data/dataset.js';
-import { ConfigError } from '../../../src/federation/config/errors.js';
 import type { SimulateOptions } from '../../../src/federation/config/objects.js';
 import { parseConfig, resolveOptions, resolveTask } from '../../../src/federation/config/resolve.js';
 import { privacyVerdict } from '../../../src/federation/config/rules.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ConfigError } from '../../../src/federation/config/errors.js';
+import { ConfigError } from '../../../src/config/errors.js';
 import { isAssignment, type Override, parseAssignments } from '../../../src/federation/config/overrides.js';
 import { parseConfig, resolveTask } from '../../../src/federation/config/resolve.js';
 

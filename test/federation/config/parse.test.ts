@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { ConfigError, type ConfigProblem } from '../../../src/federation/config/errors.js';
+import { ConfigError, type ConfigProblem } from '../../../src/config/errors.js';
 import { parseConfig, resolveTask } from '../../../src/federation/config/resolve.js';
 import { TASK_NAMES } from '../../../src/federation/config/schema.js';
 

@@ -7,6 +7,10 @@ import { golden, randomF32 } from './golden.js';
 interface HalfFile {
   cases: { name: string; xBits: number[]; codes: number[]; decoded: (number | string)[] }[];
 }
+interface Float8File {
+  decodeTable: (number | string)[];
+  cases: { name: string; xBits: number[]; codesIeee: number[] }[];
+}
 interface IntFile {
   cases: {
     name: string;
@@ -200,3 +204,38 @@ describe('int8 by blocks', () => {
     });
   });
 });
+
+const eights = [
+  { name: 'fp8_e4m3', encode: quant.encodeF8E4m3, decode: quant.decodeF8E4m3 },
+  { name: 'fp8_e5m2', encode: quant.encodeF8E5m2, decode: quant.decodeF8E5m2 },
+];
+
+for (const { name, encode, decode } of eights)
+  describe(name, () => {
+    const file = golden<Float8File>(`quant/${name}.json`);
+    for (const { name: title, xBits, codesIeee } of file.cases)
+      it(`${title}: golden codes`, () => {
+        const x = fromBits(xBits);
+        const out = new Uint8Array(x.length);
+        encode(out, x);
+        const values = new Float32Array(x.length);
+        decode(values, out);
+        codesIeee.forEach((code, i) => {
+          // A NaN has several codes.
+          if (Number.isNaN(Number(file.decodeTable[code]))) expect(values[i]).toBeNaN();
+          else expect(out[i]).toBe(code);
+        });
+      });
+
+    it('decodes all 256 codes to the golden values and encodes them back', () => {
+      const codes = Uint8Array.from({ length: 256 }, (_, code) => code);
+      const x = new Float32Array(256);
+      decode(x, codes);
+      expect([...x]).toEqual(file.decodeTable.map(Number));
+      const back = new Uint8Array(256);
+      encode(back, x);
+      codes.forEach((code) => {
+        if (!Number.isNaN(x[code])) expect(back[code]).toBe(code);
+      });
+    });
+  });

@@ -1,0 +1,163 @@
+import Table from 'cli-table3';
+import { Command } from 'commander';
+import { mergeRecipe, planRecipe } from '../merge/merge.node.js';
+import { formatPlan } from '../merge/planner-describe.js';
+import type { LayerChange, MergeSummary } from '../merge/summary.js';
+import { formatBytes, formatNumber, formatPercent, formatSeconds, printable } from '../report/format.js';
+import { backendOption, isaOption } from './doctor.js';
+import { MergeInterruptedError, UsageError } from './errors.js';
+import { EXIT, type ExitCode } from './exit-codes.js';
+import { createMergeProgress } from './merge-progress.js';
+import { type CommonOptions, createOutput, type Output, withCommonOptions } from './output.js';
+import { byteSize, type Verb, wholeNumber } from './verb.js';
+
+interface MergeVerbOptions extends CommonOptions {
+  dryRun?: boolean;
+  strictMergekit?: boolean;
+  memory?: number;
+  workers?: number;
+  seed?: string;
+  outShardSize?: number;
+  resume?: boolean;
+  overwrite?: boolean;
+  rawTensors?: 'error' | 'union' | 'intersection';
+  allowSubmatrix?: boolean;
+  allowCrimes?: boolean;
+  copyTokenizer?: boolean;
+  backend?: 'auto' | 'native' | 'wasm' | 'reference';
+  isa?: string;
+}
+
+/** Layers named in the summary for people. */
+const MOST_CHANGED = 8;
+
+export function mergeCommand(run: Verb): Command {
+  return withCommonOptions(
+    new Command('merge')
+      .description('Merges checkpoints as a mergekit recipe says, as a stream in bounded memory.')
+      .argument('<recipe>', 'a YAML file in the language of mergekit; its paths are relative to it')
+      .argument('[out-dir]', 'folder for the merged model; it must not hold a model')
+      .option(
+        '--dry-run',
+        'print the plan: tensors, passes, bytes, memory, and what looks wrong; write nothing',
+      )
+      .option('--memory <size>', 'resident memory to stay below, as 512MB or 2GB', byteSize, 512e6)
+      .option('--workers <n>', 'threads that compute; default: one a core', wholeNumber(0, 1024))
+      .option('--resume', 'go on from the tensors that an interrupted merge finished')
+      .option('--overwrite', 'replace a model in the folder')
+      .option(
+        '--out-shard-size <size>',
+        'bytes of tensors in a file at most; 0: one file; default: 5GB',
+        byteSize,
+      )
+      .option('--seed <n>', 'seed of randomised methods, 0 to 2^64 - 1')
+      .option('--strict-mergekit', "reproduce mergekit's quirks, and let values that are not finite pass")
+      .option('--allow-submatrix', 'cut embeddings of different sizes to their common rows')
+      .option('--allow-crimes', 'merge models of different architectures')
+      .option(
+        '--raw-tensors <choice>',
+        'models without config.json that differ in names: error, union or intersection',
+      )
+      .option('--no-copy-tokenizer', 'do not copy tokenizer files')
+      .addOption(backendOption())
+      .addOption(isaOption()),
+  )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  heddle merge ties.yaml merged
+  heddle merge ties.yaml merged --dry-run
+  heddle merge ties.yaml merged --memory 256MB --out-shard-size 2GB
+  heddle merge ties.yaml merged --resume              after an interruption; same bytes
+
+Ctrl-C stops at once and keeps what is finished for --resume. Nothing in the folder can be loaded until the merge is done.`,
+    )
+    .action(run(mergeVerb));
+}
+
+async function mergeVerb(
+  recipe: string,
+  outDir: string | undefined,
+  options: MergeVerbOptions,
+): Promise<ExitCode> {
+  const output = createOutput(options);
+  const { seed, rawTensors } = options;
+  if (seed !== undefined && !/^\d{1,20}$/.test(seed))
+    throw new UsageError(`--seed is ${JSON.stringify(seed)}`, 'give a whole number from 0 to 2^64 - 1');
+  if (rawTensors !== undefined && !['error', 'union', 'intersection'].includes(rawTensors))
+    throw new UsageError(
+      `--raw-tensors is ${JSON.stringify(rawTensors)}`,
+      'choose error, union or intersection',
+    );
+  const { memory, workers, resume, overwrite, allowSubmatrix, copyTokenizer, backend, isa } = options;
+  const settings = {
+    ...{ memory, workers, resume, overwrite, allowSubmatrix, copyTokenizer, backend, isa, rawTensors, seed },
+    strict: options.strictMergekit,
+    shardSize: options.outShardSize,
+    allowMixedArchitectures: options.allowCrimes,
+  };
+  if (options.dryRun === true) {
+    const description = await planRecipe(recipe, settings);
+    output.result(description, () => formatPlan(description).trimEnd());
+    return EXIT.done;
+  }
+  if (outDir === undefined)
+    throw new UsageError('merge needs a folder for the model', `try \`heddle merge ${recipe} merged\``);
+  const summary = await watched(recipe, outDir, settings, output);
+  for (const warning of summary.warnings)
+    output.note(`${output.colors.yellow('warning')} ${printable(warning)}`);
+  output.result(summary, () => summaryText(summary, output));
+  return EXIT.done;
+}
+
+async function watched(
+  recipe: string,
+  outDir: string,
+  settings: Parameters<typeof mergeRecipe>[2],
+  output: Output,
+): Promise<MergeSummary> {
+  const stop = new AbortController();
+  const interrupt = (): void => stop.abort(new MergeInterruptedError(outDir));
+  process.once('SIGINT', interrupt);
+  process.once('SIGTERM', interrupt);
+  const bar = createMergeProgress(output);
+  try {
+    return await mergeRecipe(recipe, outDir, {
+      ...settings,
+      signal: stop.signal,
+      onProgress: (progress) => bar.update(progress),
+    });
+  } finally {
+    bar.stop();
+    process.off('SIGINT', interrupt);
+    process.off('SIGTERM', interrupt);
+  }
+}
+
+function summaryText(summary: MergeSummary, { colors }: Output): string {
+  const resumed = summary.resumedTensors > 0 ? `, ${summary.resumedTensors} of them before` : '';
+  const lines = [
+    `${colors.bold(summary.method)} of ${summary.models.map(printable).join(', ')}`,
+    `${formatNumber(summary.tensors)} tensors${resumed}, ${formatNumber(summary.parameters)} parameters, ${formatBytes(summary.bytes)}`,
+    `${formatSeconds(summary.seconds)}, ${formatNumber(summary.parametersPerSecond)} parameters/s, ` +
+      `${formatBytes((summary.bytesRead + summary.bytes) / summary.seconds)}/s read and written`,
+  ];
+  if (summary.nonFinite > 0)
+    lines.push(colors.yellow(`${formatNumber(summary.nonFinite)} values are not finite`));
+  const layers = mostChanged(summary.layers);
+  if (layers.length > 0) {
+    const table = new Table({
+      head: ['changed most', 'relative change'],
+      style: { head: [], border: [], compact: true },
+    });
+    for (const { layer, relativeChange } of layers)
+      table.push([printable(layer), formatPercent(relativeChange, 2)]);
+    lines.push(table.toString());
+  }
+  return [...lines, printable(summary.folder)].join('\n');
+}
+
+function mostChanged(layers: readonly LayerChange[]): LayerChange[] {
+  return layers.toSorted((a, b) => b.relativeChange - a.relativeChange).slice(0, MOST_CHANGED);
+}

@@ -1,0 +1,196 @@
+import { readFile } from 'node:fs/promises';
+import { Command, Option } from 'commander';
+import { nearest } from '../config/names.js';
+import { type RecycleReport, type RecycleStep, recycle } from '../merge/recycle/recycle.js';
+import { formatNumber } from '../report/format.js';
+import { readModel, writeModel } from '../tensor/safetensors/flat-model.node.js';
+import { UsageError } from './errors.js';
+import { EXIT, type ExitCode } from './exit-codes.js';
+import { type CommonOptions, createOutput, withCommonOptions } from './output.js';
+import { type Verb, wholeNumber } from './verb.js';
+
+interface RecycleVerbOptions extends CommonOptions {
+  units: string[];
+  split?: 'equal' | 'uneven';
+  after?: string;
+  order?: string;
+  layers?: number;
+  positions?: number;
+  stretch?: 'interpolate' | 'tile';
+  sourceVocab?: string;
+  targetVocab?: string;
+  seed?: string;
+  overwrite?: boolean;
+}
+
+const OPERATIONS = ['wider', 'deeper', 'stack', 'subclone', 'bert-to-gpt'] as const;
+
+export function recycleCommand(run: Verb): Command {
+  return withCommonOptions(
+    new Command('recycle')
+      .description('Starts a wider, deeper, smaller or different model from trained tensors.')
+      .argument('<operation>', OPERATIONS.join(', '))
+      .argument('<model>', 'a safetensors file, or a folder with one and its config.json')
+      .argument('<folder>', 'gets the new model')
+      .option(
+        '--units <group=n>',
+        'wider, subclone: width of a hidden layer, or of mlp, heads (key-value heads) or hidden; repeatable',
+        (value: string, before: string[]) => [...before, value],
+        [],
+      )
+      .addOption(
+        new Option('--split <how>', 'wider: how copies share outgoing weights').choices(['equal', 'uneven']),
+      )
+      .option('--after <layers>', 'deeper: layers, as 0,2 or fc1, each followed by one that does nothing yet')
+      .option('--order <layers>', 'stack: old layers in the order of the new ones, as 0,1,0,1')
+      .option('--layers <n>', 'subclone, bert-to-gpt: layers of the new model', wholeNumber(1, 100_000))
+      .option('--positions <n>', 'bert-to-gpt: positions of the new model', wholeNumber(1, 1 << 24))
+      .addOption(
+        new Option('--stretch <how>', 'bert-to-gpt: how more positions are made').choices([
+          'interpolate',
+          'tile',
+        ]),
+      )
+      .option('--source-vocab <file>', 'bert-to-gpt: tokens of the source, one a line, or JSON token: id')
+      .option('--target-vocab <file>', 'bert-to-gpt: tokens of the new model')
+      .option('--seed <n>', 'of copies and fresh layers, 0 to 2^64 - 1')
+      .option('--overwrite', 'replace a model in the folder'),
+  )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  heddle recycle wider mlp-model wide --units fc1=400 --split uneven
+  heddle recycle wider llama wide --units mlp=8192 --units heads=12
+  heddle recycle deeper llama deep --after 3,7
+  heddle recycle stack llama deep --order 0,1,2,3,0,1,2,3
+  heddle recycle subclone llama small --units hidden=512 --units mlp=1024 --layers 6
+  heddle recycle bert-to-gpt bert gpt --positions 1024 --json
+
+wider and deeper keep what the model computes; the others give a start for training. The model is held in memory.`,
+    )
+    .action(run(recycleVerb));
+}
+
+async function recycleVerb(
+  operation: string,
+  path: string,
+  folder: string,
+  options: RecycleVerbOptions,
+): Promise<ExitCode> {
+  const output = createOutput(options);
+  const step = await stepOf(operation, options);
+  const { model, report } = recycle(await readModel(path), step);
+  const written = await writeModel(folder, model, { overwrite: options.overwrite });
+  output.result({ ...report, folder, files: written.files, bytes: written.bytes }, () =>
+    textOf(report, folder),
+  );
+  return EXIT.done;
+}
+
+async function stepOf(operation: string, options: RecycleVerbOptions): Promise<RecycleStep> {
+  const { split, layers, positions, stretch, seed } = options;
+  if (seed !== undefined && !/^\d{1,20}$/.test(seed))
+    throw new UsageError(`--seed is ${JSON.stringify(seed)}`, 'give a whole number from 0 to 2^64 - 1');
+  switch (operation) {
+    case 'wider':
+      return { operation, units: unitsOf(needed('--units', options.units)), split, seed };
+    case 'deeper':
+      return { operation, after: needed('--after', options.after).split(',') };
+    case 'stack':
+      return { operation, order: layerNumbers(needed('--order', options.order)) };
+    case 'subclone':
+      if (options.units.length === 0 && layers === undefined)
+        throw new UsageError('subclone needs --units or --layers', 'say what shall be smaller');
+      return { operation, units: unitsOf(options.units), layers };
+    case 'bert-to-gpt': {
+      const [sourceVocabulary, targetVocabulary] = await Promise.all(
+        [options.sourceVocab, options.targetVocab].map((file) => file && readVocabulary(file)),
+      );
+      return {
+        operation,
+        layers,
+        positions,
+        stretch,
+        seed,
+        sourceVocabulary: sourceVocabulary || undefined,
+        targetVocabulary: targetVocabulary || undefined,
+      };
+    }
+    default: {
+      const near = nearest(operation, OPERATIONS);
+      throw new UsageError(
+        `${JSON.stringify(operation)} is not an operation`,
+        near === undefined ? `the operations are ${OPERATIONS.join(', ')}` : `did you mean ${near}?`,
+      );
+    }
+  }
+}
+
+function needed<T extends { readonly length: number }>(option: string, value: T | undefined): T {
+  if (value === undefined || value.length === 0)
+    throw new UsageError(`${option} is missing`, 'see `heddle recycle --help` for what each operation takes');
+  return value;
+}
+
+function unitsOf(texts: readonly string[]): Record<string, number> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const [, group, count] = /^([^=]+)=(\d+)$/.exec(text) ?? [];
+      if (group === undefined)
+        throw new UsageError(
+          `--units ${JSON.stringify(text)} cannot be read`,
+          'give a group and a number, as fc1=400',
+        );
+      return [group, Number(count)];
+    }),
+  );
+}
+
+function layerNumbers(text: string): number[] {
+  const parts = text.split(',').map((part) => part.trim());
+  if (parts.every((part) => /^\d+$/.test(part))) return parts.map(Number);
+  throw new UsageError(`${JSON.stringify(text)} is not a list of layers`, 'give numbers, as 0,1,0,1');
+}
+
+/** One token a line, or a JSON object of token and id. */
+async function readVocabulary(file: string): Promise<string[]> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    throw new UsageError(`${file} cannot be read`, 'give the path of a vocabulary', { cause: error });
+  }
+  if (!file.endsWith('.json')) return text.replace(/\r?\n$/, '').split(/\r?\n/);
+  let entries: [string, unknown][];
+  try {
+    entries = Object.entries(JSON.parse(text));
+  } catch (error) {
+    throw new UsageError(`${file} is not JSON`, 'give a JSON object of token and id', { cause: error });
+  }
+  const tokens = new Array<string>(entries.length);
+  for (const [token, id] of entries) if (typeof id === 'number') tokens[id] = token;
+  const complete =
+    tokens.length === entries.length && Array.from(tokens).every((token) => token !== undefined);
+  if (!complete) throw new UsageError(`the ids of ${file} are not 0, 1, 2 ...`, 'give a complete vocabulary');
+  return tokens;
+}
+
+function textOf(report: RecycleReport, folder: string): string {
+  const { operation, functionPreserving, parametersBefore, parametersAfter, provenance, dropped, notes } =
+    report;
+  const lines = [
+    `${operation}: ${formatNumber(parametersBefore)} parameters became ${formatNumber(parametersAfter)} in ${folder}`,
+    functionPreserving
+      ? 'the model computes what it did'
+      : 'the model does not compute what it did: train it',
+  ];
+  const width = Math.max(0, ...provenance.map(({ target }) => target.length));
+  for (const { target, sources, operator, exactness } of provenance)
+    lines.push(
+      `  ${target.padEnd(width)}  ${exactness.padEnd(11)}  ${operator}${sources.length > 0 ? `: ${sources.join(', ')}` : ''}`,
+    );
+  if (dropped.length > 0) lines.push(`dropped: ${dropped.join(', ')}`);
+  for (const note of notes) lines.push(`note: ${note}`);
+  return lines.join('\n');
+}

@@ -1,0 +1,87 @@
+/**
+ * What a merge method is: a record that says what it needs, and a function that plans one tensor.
+ *
+ * A planned tensor is read once per statistics pass and once more to combine, in chunks, so that memory does not depend on the
+ * tensor's size. All methods are per tensor; no statistic crosses tensors. Source of formulas: the paper named in each file.
+ */
+import type { Kernels } from '../../kernels/kernels.js';
+
+export interface ParameterSpec {
+  readonly name: string;
+  /** `model`: one value a model; `global`: one value a tensor. */
+  readonly scope: 'model' | 'global';
+  readonly type: 'number' | 'boolean';
+  /** Absent: required. */
+  readonly default?: number | boolean;
+  /** Inclusive bounds. */
+  readonly min?: number;
+  readonly max?: number;
+}
+
+export interface MergeMethod {
+  /** As in recipes, snake_case. */
+  readonly name: string;
+  /** Paper, and where the implementation differs from it. */
+  readonly reference: string;
+  readonly parameters: readonly ParameterSpec[];
+  readonly base: 'required' | 'optional' | 'none';
+  /** Bounds on the number of models, the base not counted. */
+  readonly models: { readonly min: number; readonly max?: number };
+  plan(context: TensorContext): TensorMerge;
+}
+
+/** One tensor to merge, before its values are read. */
+export interface TensorContext {
+  readonly kernels: Kernels;
+  /** Name of the output tensor: addresses the random numbers of randomised methods, and stands in messages. */
+  readonly tensor: string;
+  readonly shape: readonly number[];
+  /** Elements of the tensor; of every input. */
+  readonly size: number;
+  /** Names of the inputs in recipe order; values come to `accept` and `combine` in this order. */
+  readonly models: readonly string[];
+  /** Index of the base among the inputs, or -1. */
+  readonly base: number;
+  /** Per-model parameters by name, one value an input (that of the base is unused unless a method says so). */
+  readonly perModel: Readonly<Record<string, readonly number[]>>;
+  readonly global: Readonly<Record<string, number>>;
+  readonly seed: number | string | bigint;
+  /** Reproduce the reference tool's quirks. */
+  readonly strict: boolean;
+}
+
+export interface TensorMerge {
+  /**
+   * Chunks begin at multiples of this many elements (a row, or 1), and hold a multiple of it but for the last. Default: 1.
+   * The stream also keeps them multiples of 65,536 where it can, so that sums have one shape whatever the memory.
+   */
+  readonly alignment?: number;
+  /** Statistics passes in order; each sees all chunks of all inputs once, in order of `offset`. */
+  readonly passes: readonly StatisticsPass[];
+  /** Writes out[i] from inputs[k][i] for one chunk; `offset` is the element index of its first. Chunks come in order. */
+  combine(out: Float32Array, inputs: readonly Float32Array[], offset: number): void;
+  /** What a report may say of the tensor after the passes: interpolation ratio, cosine. */
+  statistics?(): Readonly<Record<string, number>>;
+}
+
+export interface StatisticsPass {
+  accept(inputs: readonly Float32Array[], offset: number): void;
+  /** After the last chunk. */
+  end?(): void;
+}
+
+/** Merges whole tensors in memory: what the stream does, in one chunk. */
+export function mergeInMemory(
+  method: MergeMethod,
+  context: TensorContext,
+  inputs: readonly Float32Array[],
+  out: Float32Array = new Float32Array(context.size),
+): Float32Array {
+  const merge = method.plan(context);
+  for (const pass of merge.passes) {
+    pass.accept(inputs, 0);
+    pass.end?.();
+  }
+  merge.combine(out, inputs, 0);
+  return out;
+}

@@ -1,0 +1,91 @@
+/** Ways to thin out a task vector, each over chunks: what it has to know first, and which entries it keeps. */
+import type { Kernels } from '../../kernels/kernels.js';
+import { RankSearch } from './rank-search.js';
+
+/** No element equals it and none is above: a bound that is not there. */
+const kNoBits = 0xffffffff;
+
+export interface SparsifierPass {
+  accept(x: Float32Array, base: Float32Array, offset: number): void;
+  end(): void;
+}
+
+export interface Sparsifier {
+  readonly passes: readonly SparsifierPass[];
+  /** Chunks of `apply` begin at multiples of it. */
+  readonly alignment: number;
+  /** Writes x - base where an entry is kept and 0 elsewhere; from offset 0 on, in order. Offset 0 starts anew. */
+  apply(dst: Float32Array, x: Float32Array, base: Float32Array, offset: number): void;
+}
+
+/** Called with a chunk in which a value is not finite. */
+export type OnNonFinite = (x: Float32Array, base: Float32Array, offset: number) => void;
+
+/** Keeps nothing. */
+export const nothingKept: Sparsifier = { passes: [], alignment: 1, apply: (dst) => void dst.fill(0) };
+
+/**
+ * Keeps `count` entries by magnitude after the `skipped` largest; equal ones by lower index first.
+ *
+ * @param count - from 1; count + skipped is at most the number of elements.
+ */
+export function magnitudeBand(
+  kernels: Kernels,
+  count: number,
+  skipped: number,
+  onNonFinite: OnNonFinite,
+): Sparsifier {
+  const ranks = skipped > 0 ? [skipped + count, skipped] : [count];
+  const search = new RankSearch(kernels);
+  let lowBits = 0;
+  let highBits = kNoBits;
+  const firstQuota = new Uint32Array(2);
+  const quota = new Uint32Array(2);
+  return {
+    alignment: 1,
+    passes: [
+      {
+        accept(x, base, offset) {
+          if (search.countFirst(x, base)) onNonFinite(x, base, offset);
+        },
+        end: () => search.endFirst(ranks),
+      },
+      {
+        accept: (x, base) => search.countSecond(x, base),
+        end() {
+          const [low, high] = search.endSecond();
+          lowBits = low.bits;
+          highBits = high?.bits ?? kNoBits;
+          firstQuota[0] = high?.ties ?? 0;
+          // Where both bounds are one magnitude, the dropped ones come out of the same ties.
+          firstQuota[1] = low.ties - (high && high.bits === low.bits ? high.ties : 0);
+        },
+      },
+    ],
+    apply(dst, x, base, offset) {
+      if (offset === 0) quota.set(firstQuota);
+      kernels.keepBandF32(dst, quota, x, base, lowBits, highBits);
+    },
+  };
+}
+
+/** Where the random words of one input of one tensor lie; element i has word i & 3 of block i >> 2. */
+export interface MaskAddress {
+  readonly key0: number;
+  readonly key1: number;
+  /** Index of the input. */
+  readonly site: number;
+}
+
+/** Keeps each entry with probability `density`. */
+export function bernoulli(kernels: Kernels, density: number, { key0, key1, site }: MaskAddress): Sparsifier {
+  return {
+    passes: [],
+    alignment: 4,
+    apply(dst, x, base, offset) {
+      const block = offset / 4;
+      const high = Math.floor(block / 2 ** 32);
+      kernels.dropDeltasF32(dst, x, base, density, key0, key1, block >>> 0, high, 0, site);
+    },
+  };
+}

@@ -1,0 +1,200 @@
+/**
+ * The pipeline that the task-vector methods share: d_i = x_i - b, thin out, rescale, weight, elect signs, sum, normalise, add to b.
+ *
+ * Without election r = b + lambda * sum(w_i d_i) / D with D = sum w_i (1 where that is below 1e-8), or D = 1 without `normalize`; with
+ * election as `electMeanF32` says.
+ */
+import { blockedPass, forEachPiece, kBlock, kPiece } from './blocks.js';
+import { NonFiniteInputError } from './errors.js';
+import type { MergeMethod, StatisticsPass, TensorContext, TensorMerge } from './method.js';
+import { globalOf, optional, othersOf, perModelOf, pick, required } from './parameters.js';
+import type { OnNonFinite, Sparsifier } from './sparsifiers.js';
+
+const kNoBase = new Float32Array(0);
+/** Sums of magnitudes below which a task vector is not rescaled. */
+const kLeastSum = 1e-7;
+const kLeastWeightSum = 1e-8;
+
+export interface TaskVectorRules {
+  readonly elect: boolean;
+  /** Sparsifier of input k, or undefined where it keeps all. */
+  sparsifier?(k: number): Sparsifier | undefined;
+}
+
+/** Parameters that all these methods have. `int8_mask` is accepted and changes nothing. */
+export const taskVectorParameters = (defaults: { normalize: boolean; rescale: boolean }) => [
+  required('weight', 'model'),
+  optional('density', 'model', 1),
+  optional('normalize', 'global', defaults.normalize),
+  optional('lambda', 'global', 1),
+  optional('rescale', 'global', defaults.rescale),
+  optional('int8_mask', 'global', false),
+];
+
+/** Throws for the first element of a chunk that has no rank, unless in strict mode, where a NaN counts as largest. */
+export function nonFiniteCheck(method: MergeMethod, context: TensorContext, k: number): OnNonFinite {
+  return (x, base, offset) => {
+    if (context.strict) return;
+    const at = x.findIndex(
+      (value, i) => !Number.isFinite(Math.fround(value - (base.length > 0 ? base[i] : 0))),
+    );
+    if (at >= 0) throw new NonFiniteInputError(method.name, context.tensor, context.models[k], offset + at);
+  };
+}
+
+export function planTaskVectors(
+  method: MergeMethod,
+  context: TensorContext,
+  rules: TaskVectorRules,
+): TensorMerge {
+  const { base, kernels } = context;
+  const others = othersOf(context);
+  if (others.length === 0) return { passes: [], combine: (out, inputs) => out.set(inputs[base]) };
+  const weights = Float64Array.from(pick(perModelOf(method, context, 'weight'), others));
+  const normalize = globalOf(method, context, 'normalize') !== 0;
+  const rescale = globalOf(method, context, 'rescale') !== 0;
+  const lambda = globalOf(method, context, 'lambda');
+  const sparsifiers = others.map((k) => rules.sparsifier?.(k));
+  const factors = others.map(() => 1);
+  const alignment = sparsifiers.reduce((least, s) => leastCommonMultiple(least, s?.alignment ?? 1), 1);
+  const passes = selectionPasses(sparsifiers, others, base);
+  if (rescale && sparsifiers.some((s) => s !== undefined))
+    passes.push(...rescalePass(context, sparsifiers, others, factors, alignment));
+
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  const divisor = !normalize || rules.elect || Math.abs(sum) < kLeastWeightSum ? 1 : sum;
+  const scaled = (): Float64Array => weights.map((weight, i) => weight * factors[i]);
+  if (!rules.elect && sparsifiers.every((s) => s === undefined)) {
+    const coefficients = weights.map((weight) => (lambda * weight) / divisor);
+    return {
+      passes,
+      combine: (out, inputs) =>
+        kernels.deltaWeightedSumF32(out, inputs[base], pick(inputs, others), coefficients),
+    };
+  }
+  const step = pieceLength(alignment);
+  const deltas = others.map(() => new Float32Array(0));
+  let scales: Float64Array | undefined;
+  return {
+    alignment,
+    passes,
+    combine(out, inputs, offset) {
+      scales ??= scaled();
+      const { length } = out;
+      if (deltas[0].length < Math.min(step, length))
+        deltas.forEach((_, i) => {
+          deltas[i] = new Float32Array(Math.min(step, length));
+        });
+      const factorsOfSum = Float64Array.of(1, ...scales.map((scale) => (lambda * scale) / divisor));
+      forEachPiece(
+        length,
+        (begin, end) => {
+          const from = inputs[base].subarray(begin, end);
+          const pieces = deltas.map((array) => array.subarray(0, end - begin));
+          others.forEach((k, i) => {
+            const x = inputs[k].subarray(begin, end);
+            const sparsifier = sparsifiers[i];
+            if (sparsifier) sparsifier.apply(pieces[i], x, from, offset + begin);
+            else kernels.subtractF32(pieces[i], x, from);
+          });
+          const target = out.subarray(begin, end);
+          if (rules.elect && scales)
+            kernels.electMeanF32(
+              target,
+              from,
+              pieces,
+              scales,
+              scales,
+              weights,
+              lambda,
+              Number.NEGATIVE_INFINITY,
+              normalize ? 1 : 0,
+            );
+          else kernels.weightedSumF32(target, [from, ...pieces], factorsOfSum);
+        },
+        step,
+      );
+    },
+  };
+}
+
+/** The passes of all sparsifiers side by side. */
+function selectionPasses(
+  sparsifiers: readonly (Sparsifier | undefined)[],
+  others: readonly number[],
+  base: number,
+): StatisticsPass[] {
+  const count = Math.max(...sparsifiers.map((s) => s?.passes.length ?? 0));
+  return Array.from({ length: count }, (_, pass) => ({
+    accept(inputs, offset) {
+      forEachPiece(inputs[0].length, (begin, end) => {
+        const from = inputs[base].subarray(begin, end);
+        sparsifiers.forEach((s, i) => {
+          s?.passes[pass]?.accept(inputs[others[i]].subarray(begin, end), from, offset + begin);
+        });
+      });
+    },
+    end() {
+      for (const s of sparsifiers) s?.passes[pass]?.end();
+    },
+  }));
+}
+
+/** Measures sum|d| and sum|d * mask|; their ratio is the factor that keeps the L1 norm. */
+function rescalePass(
+  context: TensorContext,
+  sparsifiers: readonly (Sparsifier | undefined)[],
+  others: readonly number[],
+  factors: number[],
+  alignment: number,
+): StatisticsPass[] {
+  const { kernels, base, size } = context;
+  const step = Math.ceil(kBlock / alignment) * alignment;
+  const measured = others.flatMap((k, i) => {
+    const sparsifier = sparsifiers[i];
+    if (!sparsifier) return [];
+    const whole = new Float64Array(1);
+    const kept = new Float64Array(1);
+    const sums = blockedPass(size, ([mask, x, from]) => {
+      for (let begin = 0; begin < x.length; begin += kBlock) {
+        const end = Math.min(x.length, begin + kBlock);
+        kernels.sumAbsDeltaF64(whole, x.subarray(begin, end), from.subarray(begin, end));
+        kernels.sumAbsDeltaF64(kept, mask.subarray(begin, end), kNoBase);
+      }
+    });
+    return [{ k, i, sparsifier, whole, kept, sums }];
+  });
+  let masked = new Float32Array(0);
+  return [
+    {
+      accept(inputs, offset) {
+        forEachPiece(
+          inputs[0].length,
+          (begin, end) => {
+            if (masked.length < end - begin) masked = new Float32Array(end - begin);
+            const mask = masked.subarray(0, end - begin);
+            const from = inputs[base].subarray(begin, end);
+            for (const { k, sparsifier, sums } of measured) {
+              const x = inputs[k].subarray(begin, end);
+              sparsifier.apply(mask, x, from, offset + begin);
+              sums.accept([mask, x, from], offset + begin);
+            }
+          },
+          step,
+        );
+      },
+      end() {
+        for (const { i, whole, kept } of measured)
+          factors[i] = whole[0] < kLeastSum || kept[0] < kLeastSum ? 1 : whole[0] / kept[0];
+      },
+    },
+  ];
+}
+
+const pieceLength = (alignment: number): number => Math.ceil(kPiece / alignment) * alignment;
+
+function leastCommonMultiple(a: number, b: number): number {
+  let [x, y] = [a, b];
+  while (y > 0) [x, y] = [y, x % y];
+  return (a / x) * b;
+}

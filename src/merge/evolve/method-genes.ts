@@ -1,0 +1,66 @@
+/** Which numbers of each merge method a search may set, where it starts, and in what range they mean something. */
+import type { Bounds } from './bounds.js';
+
+export interface Gene {
+  /** Parameter name in recipes. */
+  readonly name: string;
+  readonly scope: 'model' | 'global';
+  /** Start value; 'share' is 1 / models. */
+  readonly start: number | 'share';
+  /** Folded by absolute value: a negative number means the positive one. Weights may be freed of it. */
+  readonly fold: 'weight' | 'absolute';
+  /** Ends at which a value is clamped after folding. */
+  readonly clamp?: Bounds;
+}
+
+const unit: Bounds = { lower: 0, upper: 1 };
+const weight: Gene = { name: 'weight', scope: 'model', start: 'share', fold: 'weight' };
+const density: Gene = { name: 'density', scope: 'model', start: 1, fold: 'absolute', clamp: unit };
+const gamma: Gene = { name: 'gamma', scope: 'model', start: 0.01, fold: 'absolute', clamp: unit };
+
+/**
+ * DELLA's epsilon stays at its default: together with the density it has to leave every probability in (0, 1), so the density is
+ * clamped to where that holds.
+ */
+const dellaDensity: Gene = {
+  ...density,
+  start: 0.8,
+  clamp: { lower: 0.16, upper: 0.84 },
+};
+
+/** Methods that have something to search for. `slerp` finds its pair by the two largest t. */
+export const methodGenes: Readonly<Record<string, readonly Gene[]>> = {
+  linear: [weight],
+  nuslerp: [weight],
+  multislerp: [weight],
+  task_arithmetic: [weight],
+  ties: [weight, density],
+  dare_linear: [weight, density],
+  dare_ties: [weight, density],
+  della: [weight, dellaDensity],
+  della_linear: [weight, dellaDensity],
+  breadcrumbs: [weight, density, gamma],
+  breadcrumbs_ties: [weight, density, gamma],
+  slerp: [{ name: 't', scope: 'model', start: 1, fold: 'weight' }],
+  nearswap: [{ name: 't', scope: 'global', start: 0.001, fold: 'absolute' }],
+  sce: [{ name: 'select_topk', scope: 'global', start: 1, fold: 'absolute', clamp: unit }],
+  ramplus_tl: [
+    { name: 'r', scope: 'global', start: 0.1, fold: 'absolute' },
+    { name: 'alpha', scope: 'global', start: 0.2, fold: 'absolute' },
+  ],
+};
+
+/** Methods whose `normalize` a search sets to true unless told otherwise. */
+export const normalizedByDefault: readonly string[] = ['linear', 'ties', 'dare_ties'];
+/** Methods that know `normalize`. */
+export const withNormalize: readonly string[] = [
+  'linear',
+  'task_arithmetic',
+  'ties',
+  'dare_linear',
+  'dare_ties',
+  'della',
+  'della_linear',
+  'breadcrumbs',
+  'breadcrumbs_ties',
+];

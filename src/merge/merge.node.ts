@@ -1,0 +1,293 @@
+/** `heddle merge` as a function: recipe in, model folder out. */
+import { readFile, rm } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { platform } from '#platform';
+import { findMergeMethod, mergeMethods } from '../combine/merge/registry.js';
+import { InvalidArgumentError } from '../errors.js';
+import { type BackendOptions, loadBackend, resolveBackend } from '../kernels/select.js';
+import { bytesOf } from '../tensor/safetensors/dtype.js';
+import type { ModelSource } from '../tensor/safetensors/source.js';
+import type { WrittenModel } from '../tensor/safetensors/writer.js';
+import { createModelWriter } from '../tensor/safetensors/writer.node.js';
+import { version } from '../version.js';
+import type { MergePlan } from './plan.js';
+import { planKey } from './plan-key.node.js';
+import { type PlanOptions, planMerge } from './planner.js';
+import { checkMethods } from './planner-context.js';
+import { describePlan, type PlanDescription } from './planner-describe.js';
+import { type OpenedModels, openModels } from './planner-models.node.js';
+import { documentOrder } from './recipe/documents.js';
+import { parseRecipes } from './recipe/parse.js';
+import type { Recipe } from './recipe/recipe.js';
+import { createInlineLane } from './stream/lane.js';
+import { planMemory } from './stream/memory.js';
+import { runStream, type StreamProgress, type StreamResult } from './stream/stream.js';
+import { createThreadLane } from './stream/threads.node.js';
+import { layerChanges, type MergeSummary } from './summary.js';
+
+export interface MergeOptions extends Omit<PlanOptions, 'methods'>, BackendOptions {
+  /** Folder that relative paths of the recipe are looked up in before the working folder. Default: that of the recipe's file. */
+  readonly baseFolder?: string;
+  /** Name of the recipe in messages. Default: its path, or `recipe`. */
+  readonly recipeName?: string;
+  /** Threads that compute. Default: one a core; 0 computes in this thread. Small merges take no threads. */
+  readonly workers?: number;
+  /** Resident memory in bytes that the merge may take, whatever the size of a tensor. Default: 512e6. */
+  readonly memory?: number;
+  /** Bytes of tensors in an output file at most; 0: one file. Default: 5e9. */
+  readonly shardSize?: number;
+  /** Go on from the tensors that an interrupted run of the same merge finished. Default: false. */
+  readonly resume?: boolean;
+  /** Replace a model in the output folder. Default: refuse. */
+  readonly overwrite?: boolean;
+  /** Force the bytes to the disk before the model appears. Default: true. */
+  readonly sync?: boolean;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: StreamProgress) => void;
+}
+
+/** Below so many bytes to read, threads take longer to start than the merge. */
+const SMALL_MERGE = 24e6;
+const DEFAULT_MEMORY = 512e6;
+/** Folder within the output for the intermediate models of a recipe of several documents. */
+const INTERMEDIATES = '.heddle-intermediates';
+
+/**
+ * Merges models as a mergekit recipe says.
+ *
+ * The bytes depend on recipe and inputs alone, not on workers, memory, back end or interruptions. Until all is written, nothing in the
+ * folder can be loaded as a model.
+ *
+ * @param recipe - path of a YAML file, or its text where it holds a line break.
+ * @throws {RecipeError} and {MergeError} before anything is written; {SafetensorsFormatError}, {InputChangedError},
+ *   {ModelFileError} for files; {MergeMethodError}, {NonFiniteOutputError}, {MemoryBudgetError} while merging; the reason of `signal`.
+ * @example await mergeRecipe('ties.yaml', 'merged', { memory: 256e6 })
+ */
+export async function mergeRecipe(
+  recipe: string,
+  outDir: string,
+  options: MergeOptions = {},
+): Promise<MergeSummary> {
+  checkOptions(options);
+  const folder = resolve(outDir);
+  const { text, documents, folder: baseFolder } = await readDocuments(recipe, options);
+  const named = new Map<string, string>();
+  let summary: MergeSummary | undefined;
+  for (const document of documents) {
+    const isLast = document === documents.at(-1);
+    const target = isLast ? folder : join(folder, INTERMEDIATES, encodeURIComponent(document.name ?? ''));
+    const inputs = await openModels(document, { folder: baseFolder, outputs: named });
+    try {
+      const made = await mergeDocument(document, text, inputs, target, {
+        ...options,
+        // What is only a step is written anew, unless its own journal says that it is whole.
+        overwrite: isLast ? options.overwrite : true,
+      });
+      summary = made;
+    } finally {
+      await inputs.close();
+    }
+    if (document.name !== undefined) named.set(document.name, target);
+  }
+  if (documents.length > 1) await rm(join(folder, INTERMEDIATES), { recursive: true, force: true });
+  if (summary === undefined) throw new InvalidArgumentError('mergeRecipe', 'recipe', 'a recipe', 'nothing');
+  return summary;
+}
+
+/**
+ * What a merge would do, and what looks wrong, without reading a tensor.
+ *
+ * @param recipe - of one document: one that uses another's output cannot be planned until that is written.
+ * @throws {RecipeError}, {MergeError}, {MergeMethodError} and {ModelFileError} as `mergeRecipe`.
+ */
+export async function planRecipe(recipe: string, options: MergeOptions = {}): Promise<PlanDescription> {
+  checkOptions(options);
+  const { documents, folder } = await readDocuments(recipe, options);
+  if (documents.length > 1)
+    throw new InvalidArgumentError(
+      'planRecipe',
+      'recipe',
+      'of one document',
+      `${documents.length} documents`,
+      'give the documents one by one: one that uses another needs its output on disk',
+    );
+  const inputs = await openModels(documents[0], { folder });
+  const kernels = await loadBackend(options);
+  try {
+    const plan = planMerge(documents[0], inputs.models, { ...options, methods });
+    checkMethods(plan, kernels);
+    const description = describePlan(plan, {
+      kernels,
+      workers: options.workers ?? platform.availableParallelism(),
+    });
+    return { ...description, peakBytes: Math.min(description.peakBytes, options.memory ?? DEFAULT_MEMORY) };
+  } finally {
+    await inputs.close();
+    kernels.dispose();
+  }
+}
+
+const methods = { get: findMergeMethod, names: mergeMethods.map(({ name }) => name) };
+
+function checkOptions({ workers, memory, shardSize }: MergeOptions): void {
+  const check = (
+    name: string,
+    value: number | undefined,
+    isValid: (n: number) => boolean,
+    what: string,
+  ): void => {
+    if (value !== undefined && !isValid(value))
+      throw new InvalidArgumentError('mergeRecipe', name, what, value);
+  };
+  check(
+    'workers',
+    workers,
+    (n) => Number.isSafeInteger(n) && n >= 0 && n <= 1024,
+    'a whole number from 0 to 1024',
+  );
+  check('memory', memory, (n) => Number.isFinite(n) && n > 0, 'a number of bytes above 0');
+  check('shardSize', shardSize, (n) => Number.isSafeInteger(n) && n >= 0, 'a whole number of bytes');
+}
+
+async function readDocuments(
+  recipe: string,
+  options: MergeOptions,
+): Promise<{ text: string; documents: Recipe[]; folder: string }> {
+  const isText = recipe.includes('\n');
+  const text = isText ? recipe : await readRecipe(recipe);
+  const source = options.recipeName ?? (isText ? 'recipe' : recipe);
+  const documents = documentOrder(parseRecipes(text, { source, strict: options.strict }));
+  if (documents.length === 0)
+    throw new InvalidArgumentError(
+      'mergeRecipe',
+      'the recipe',
+      'YAML with merge_method and models',
+      'an empty text',
+    );
+  return { text, documents, folder: options.baseFolder ?? (isText ? '.' : dirname(recipe)) };
+}
+
+async function readRecipe(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new InvalidArgumentError('merge', 'the recipe', 'a YAML file that can be read', `${path} (${why})`);
+  }
+}
+
+async function mergeDocument(
+  recipe: Recipe,
+  text: string,
+  inputs: OpenedModels,
+  folder: string,
+  options: MergeOptions,
+): Promise<MergeSummary> {
+  const began = performance.now();
+  const plan = planMerge(recipe, inputs.models, { ...options, methods });
+  const sources = plan.models.map(({ path }) => inputs.sources.get(path) as ModelSource);
+  const { addon: _, ...backend } = resolveBackend(options);
+  const kernels = await loadBackend(backend);
+  checkMethods(plan, kernels);
+  const bytesIn = plan.outputs.reduce(
+    (sum, output) =>
+      sum + output.inputs.reduce((n, { dtype, shape }) => n + bytesOf(dtype, product(shape)), 0),
+    0,
+  );
+  const wanted = options.workers ?? (bytesIn < SMALL_MERGE ? 0 : platform.availableParallelism());
+  const threads = Math.min(wanted, plan.outputs.length);
+  const mostInputs = Math.max(0, ...plan.outputs.map((output) => output.inputs.length));
+  const memory = planMemory(options.memory ?? DEFAULT_MEMORY, Math.max(1, threads), threads > 0, mostInputs);
+  const writer = await createModelWriter(folder, plan.outputs, {
+    shardSize: options.shardSize,
+    planKey: planKey(plan, sources),
+    resume: options.resume,
+    overwrite: options.overwrite,
+    sync: options.sync,
+    inputs: sources.flatMap(({ files }) => files.map(({ path }) => path)),
+  });
+  const resumedTensors = writer.finished.size;
+  const setup = backend.backend === 'native' ? backend : { backend: backend.backend };
+  const lanes =
+    threads === 0
+      ? [createInlineLane(kernels)]
+      : Array.from({ length: threads }, () => createThreadLane({ ...setup }));
+  let result: StreamResult;
+  let written: WrittenModel;
+  try {
+    const { signal, onProgress } = options;
+    result = await runStream({ plan, sources, writer, lanes, memory, kernels, signal, onProgress });
+    await Promise.all(sources.map((source) => source.verify()));
+    for (const { name, from, content } of besides(plan, text, result, options))
+      await writer.addFile(name, from === undefined ? (content ?? '') : { from });
+    written = await writer.commit();
+  } catch (error) {
+    // An interrupted merge, and one that ran out of disk, can be resumed; what failed by its inputs cannot.
+    await writer.abort({ keep: options.signal?.aborted === true || isDiskFull(error) });
+    throw error;
+  } finally {
+    await Promise.all(lanes.map((lane) => lane.dispose()));
+    kernels.dispose();
+  }
+  const seconds = (performance.now() - began) / 1000;
+  const parameters = plan.outputs.reduce((sum, { shape }) => sum + product(shape), 0);
+  const merged = result.tensors.reduce((sum, { size }) => sum + size, 0);
+  return {
+    folder,
+    files: written.files,
+    method: recipe.method,
+    models: plan.models.map(({ reference }) => reference),
+    tensors: plan.outputs.length,
+    resumedTensors,
+    parameters,
+    bytes: written.bytes,
+    bytesRead: result.bytesRead,
+    seconds,
+    parametersPerSecond: merged / seconds,
+    backend: backend.backend,
+    workers: threads,
+    nonFinite: result.tensors.reduce((sum, { nonFinite }) => sum + nonFinite, 0),
+    layers: layerChanges(result.tensors),
+    warnings: [...new Set([...plan.warnings, ...sources.flatMap(({ warnings }) => warnings)])],
+  };
+}
+
+/** Files beside the tensors: the plan's, the configuration, and what the merge was. */
+function besides(
+  plan: MergePlan,
+  recipe: string,
+  result: StreamResult,
+  { seed = 0, strict = false }: MergeOptions,
+): MergePlan['files'] {
+  const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+  const settings = new Map(plan.outputs.map((output) => [output.name, output]));
+  const report = {
+    heddle: version,
+    recipe,
+    seed: String(seed),
+    strict,
+    models: plan.models.map(({ reference }) => reference),
+    tensors: result.tensors.map(({ tensor, method, changeNorm, referenceNorm, nonFinite }) => ({
+      tensor,
+      method,
+      parameters: { ...settings.get(tensor)?.perModel, ...settings.get(tensor)?.global },
+      'change-norm': changeNorm,
+      'reference-norm': referenceNorm,
+      'non-finite': nonFinite,
+    })),
+    warnings: plan.warnings,
+  };
+  return [
+    ...(plan.config === undefined ? [] : [{ name: 'config.json', content: json(plan.config) }]),
+    ...plan.files,
+    { name: 'merge_report.json', content: json(report) },
+  ];
+}
+
+function isDiskFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_DISK_FULL';
+}
+
+function product(shape: readonly number[]): number {
+  return shape.reduce((n, size) => n * size, 1);
+}

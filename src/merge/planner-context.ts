@@ -1,0 +1,29 @@
+import type { TensorContext } from '../combine/merge/method.js';
+import type { Kernels } from '../kernels/kernels.js';
+import type { MergePlan, OutputTensor } from './plan.js';
+
+/** What a method is told of a planned tensor. */
+export function tensorContext(plan: MergePlan, output: OutputTensor, kernels: Kernels): TensorContext {
+  const { name, shape, inputs, base, perModel, global } = output;
+  return {
+    kernels,
+    tensor: name,
+    shape,
+    size: shape.reduce((product, size) => product * size, 1),
+    models: inputs.map(({ model }) => plan.models[model].reference),
+    base,
+    perModel,
+    global,
+    seed: plan.seed,
+    strict: plan.strict,
+  };
+}
+
+/**
+ * Lets every method look at its parameters, so that a run does not stop half-way.
+ *
+ * @throws {MergeMethodError} the first that a method raises: weights that cancel, densities that keep nothing, ranges.
+ */
+export function checkMethods(plan: MergePlan, kernels: Kernels): void {
+  for (const output of plan.outputs) output.method?.plan(tensorContext(plan, output, kernels));
+}

@@ -1,0 +1,325 @@
+/** One output tensor: which inputs it has, how they line up, its parameters and types. */
+import type { MergeMethod } from '../combine/merge/method.js';
+import { isFloatDtype, isTensorDtype } from '../tensor/safetensors/dtype.js';
+import type { InputTensor, OutputTensor, RowMapping, TensorDtype } from './plan.js';
+import type { AdapterTerms } from './planner-adapters.js';
+import { type MethodLookup, resolveParameters } from './planner-parameters.js';
+import type { PlanProblem } from './planner-problems.js';
+import { alignShapes, isTaskVectorMethod } from './planner-shapes.js';
+import type { SlotSource, TensorSlot } from './planner-slots.js';
+import type { ModelFacts } from './planner-sources.js';
+import type { RecipeDtype } from './recipe/recipe.js';
+
+export interface LoadedModel {
+  readonly index: number;
+  readonly text: string;
+  readonly facts: ModelFacts;
+  readonly adapter?: AdapterTerms & { readonly index: number };
+}
+
+export interface TensorPlanner {
+  readonly method: MergeMethod;
+  readonly methods: MethodLookup;
+  readonly models: ReadonlyMap<string, LoadedModel>;
+  readonly dtype?: RecipeDtype;
+  readonly outDtype?: RecipeDtype;
+  readonly raw: boolean;
+  readonly rawTensors: 'error' | 'union' | 'intersection';
+  readonly allowSubmatrix: boolean;
+  readonly strict: boolean;
+  readonly problems: PlanProblem[];
+  readonly warnings: string[];
+  /** Rows by the output's vocabulary, for an embedding or head; absent without a tokenizer setting. */
+  mapRows?(slot: TensorSlot, inputs: readonly InputTensor[], base: number): readonly RowMapping[];
+}
+
+interface Found extends SlotSource {
+  readonly input: InputTensor;
+  /** Another tensor stands in for it. */
+  readonly tied: boolean;
+}
+
+/** @returns undefined where nothing is to be written. */
+export function planTensor(planner: TensorPlanner, slot: TensorSlot): OutputTensor | undefined {
+  const { method, warnings, problems } = planner;
+  const found = slot.sources.map((source) => locate(planner, slot, source));
+  const holders = found.filter((one) => one !== undefined);
+  if (!holders.some(({ tied }) => !tied)) {
+    if (slot.required) reportMissing(planner, slot, slot.sources);
+    return undefined;
+  }
+  if (slot.foreign) {
+    if (planner.strict) {
+      warnings.push(`${slot.name} is dropped: the architecture has no place for it`);
+      return undefined;
+    }
+    warnings.push(
+      `${slot.name} is copied from ${donor(slot, found).model}: the architecture has no place for it`,
+    );
+    return copied(planner, slot, donor(slot, found).input);
+  }
+  if (holders.length < found.length && !slot.traits.optional) {
+    const absent = slot.sources.filter((_, k) => found[k] === undefined);
+    if (planner.raw && planner.rawTensors === 'intersection') {
+      warnings.push(`${slot.name} is dropped: ${names(absent)} lack it`);
+      return undefined;
+    }
+    if (!planner.raw || planner.rawTensors === 'error') {
+      reportMissing(planner, slot, absent);
+      return undefined;
+    }
+  }
+  const sources = holders;
+  let base =
+    slot.base < 0 || found[slot.base] === undefined ? -1 : sources.indexOf(found[slot.base] as Found);
+  if (sources.length < found.length) {
+    warnings.push(
+      `${slot.name} is merged without ${names(slot.sources.filter((_, k) => found[k] === undefined))}, which lack it`,
+    );
+    if (tooFew(method, sources.length, base, slot.base)) {
+      if (method.name === 'model_stock') {
+        warnings.push(`${slot.name} is dropped: model_stock needs the base and two models that have it`);
+        return undefined;
+      }
+      warnings.push(`${slot.name} is copied from ${donor(slot, found).model}: too few models have it`);
+      return copied(planner, slot, donor(slot, found).input);
+    }
+  }
+  if (refusesScaled(planner, slot, sources)) return undefined;
+  const floats = sources.every(({ input }) => isFloatDtype(input.dtype) && isTensorDtype(input.dtype));
+  if (!floats) return planOther(planner, slot, sources, base);
+
+  let inputs: InputTensor[] = sources.map(({ input }) => input);
+  const rows = slot.traits.embed ? planner.mapRows?.(slot, inputs, base) : undefined;
+  if (rows !== undefined) inputs = inputs.map((input, k) => ({ ...input, rows: rows[k] }));
+  const aligned = alignShapes(
+    slot.name,
+    inputs,
+    {
+      method: method.name,
+      embed: slot.traits.embed,
+      base,
+      allowSubmatrix: planner.allowSubmatrix,
+      strict: planner.strict,
+      models: sources.map(({ model }) => model),
+    },
+    problems,
+    warnings,
+  );
+  const kept = sources.filter((_, k) => aligned.inputs[k] !== undefined);
+  const keptInputs = aligned.inputs.filter((input) => input !== undefined);
+  base = base < 0 ? -1 : kept.indexOf(sources[base]);
+  if (tooFew(method, kept.length, base, slot.base))
+    return copied(planner, slot, keptInputs[Math.max(base, 0)]);
+  const parameters = resolveParameters(
+    method,
+    {
+      sources: kept.map(({ model, input, parameters: own }) => ({
+        model,
+        tensor: input.name,
+        parameters: own,
+      })),
+      shared: slot.shared,
+      tensor: slot.name,
+      position: slot.position,
+      base,
+    },
+    problems,
+  );
+  const mathDtype = planner.dtype ?? mathOf(method, keptInputs, base);
+  const output: OutputTensor = {
+    name: slot.name,
+    shape: aligned.shape,
+    dtype: planner.outDtype ?? mathDtype,
+    mathDtype,
+    inputs: keptInputs,
+    method,
+    base,
+    ...parameters,
+  };
+  const plain = method.name === 'passthrough' && parameters.perModel.scale?.every((scale) => scale === 1);
+  return plain ? withoutMethod(output) : output;
+}
+
+/** A method that only copies is none, where the stored bytes are those of the input. */
+function withoutMethod(output: OutputTensor): OutputTensor {
+  const [input] = output.inputs;
+  if (input.dtype !== output.dtype || input.rows !== undefined || input.adapter !== undefined) return output;
+  const { method: _, ...rest } = output;
+  return { ...rest, perModel: {}, global: {} };
+}
+
+function tooFew(method: MergeMethod, count: number, base: number, wantedBase: number): boolean {
+  if (wantedBase >= 0 && base < 0 && method.base === 'required') return true;
+  return count - (base < 0 ? 0 : 1) < method.models.min;
+}
+
+/** The base if it has the tensor, else the first that has. */
+function donor(slot: TensorSlot, found: readonly (Found | undefined)[]): Found {
+  const base = slot.base < 0 ? undefined : found[slot.base];
+  return base ?? (found.find((one) => one !== undefined) as Found);
+}
+
+function names(sources: readonly SlotSource[]): string {
+  return sources.map(({ model }) => model).join(', ');
+}
+
+function reportMissing({ problems }: TensorPlanner, slot: TensorSlot, sources: readonly SlotSource[]): void {
+  for (const { model, tensor } of sources)
+    problems.push({
+      className: 'missing_tensor',
+      message: `${model} has no tensor ${tensor}`,
+      hint: 'check that the files of the model are complete and that all models have one architecture',
+      tensor: slot.name,
+      model,
+    });
+}
+
+function locate(planner: TensorPlanner, slot: TensorSlot, source: SlotSource): Found | undefined {
+  const model = planner.models.get(source.model);
+  if (model === undefined) return undefined;
+  const candidates = [source.tensor, ...slot.traits.aliases, ...slot.traits.tied];
+  const own = 1 + slot.traits.aliases.length;
+  for (const [i, name] of candidates.entries()) {
+    const input = inputOf(model, name);
+    if (input !== undefined) return { ...source, input, tied: i >= own };
+  }
+  return undefined;
+}
+
+function inputOf(model: LoadedModel, name: string): InputTensor | undefined {
+  const facts = model.facts.tensors.get(name);
+  if (facts === undefined) return undefined;
+  const whole = model.adapter?.replaced.get(name);
+  const replacement = whole === undefined ? undefined : model.facts.adapter?.tensors.get(whole);
+  if (model.adapter !== undefined && whole !== undefined && replacement !== undefined)
+    return { model: model.adapter.index, name: whole, dtype: replacement.dtype, shape: replacement.shape };
+  const term = model.adapter?.terms.get(name);
+  return {
+    model: model.index,
+    name,
+    dtype: facts.dtype,
+    shape: facts.shape,
+    ...(term !== undefined && { adapter: term }),
+  };
+}
+
+const PACKED = /\.(qweight|qzeros|weight_packed|SCB|absmax|quant_map|quant_state\..+)$/;
+
+/** Integers, masks and types that merges do not compute with: copied, if that can be right. */
+function planOther(
+  planner: TensorPlanner,
+  slot: TensorSlot,
+  sources: readonly Found[],
+  base: number,
+): OutputTensor | undefined {
+  const first = sources[Math.max(base, 0)];
+  const rest = sources.filter((source) => source !== first);
+  const packed = PACKED.test(slot.name) || sources.some(({ input }) => !isTensorDtype(input.dtype));
+  if (rest.length > 0 && packed) {
+    planner.problems.push({
+      className: 'unsupported_dtype',
+      message: `${slot.name} is quantized (${first.input.dtype}) and cannot be merged`,
+      hint: 'merge the models before they are quantized, or copy this one with passthrough',
+      tensor: slot.name,
+      model: first.model,
+      actual: first.input.dtype,
+    });
+    return undefined;
+  }
+  const inputs = [first.input, ...rest.map(({ input }) => input)];
+  const odd = inputs.findIndex(
+    ({ dtype, shape }) => dtype !== first.input.dtype || String(shape) !== String(first.input.shape),
+  );
+  if (odd > 0)
+    planner.problems.push({
+      className: 'shape_mismatch',
+      message: `${slot.name} is ${first.input.dtype} [${first.input.shape}] in ${first.model} and ${inputs[odd].dtype} [${inputs[odd].shape}] in ${rest[odd - 1].model}`,
+      hint: 'tensors of integers are copied, and must be the same in all models',
+      tensor: slot.name,
+      model: rest[odd - 1].model,
+      expected: first.input.shape,
+      actual: inputs[odd].shape,
+    });
+  return { ...bytesOutput(slot, first.input), inputs };
+}
+
+/** Whether a source holds eight-bit floats whose values are only right with the scales beside them. */
+function refusesScaled(planner: TensorPlanner, slot: TensorSlot, sources: readonly Found[]): boolean {
+  const scaled = sources.find(({ model, input }) => {
+    const tensors = planner.models.get(model)?.facts.tensors;
+    return (
+      /^F8/.test(input.dtype) && ['_scale', '_scale_inv'].some((end) => tensors?.has(`${input.name}${end}`))
+    );
+  });
+  if (scaled === undefined || (sources.length === 1 && planner.dtype === undefined)) return false;
+  planner.problems.push({
+    className: 'unsupported_dtype',
+    message: `${slot.name} of ${scaled.model} is ${scaled.input.dtype} with scales in another tensor`,
+    hint: 'convert the model to bfloat16 first, or copy it with passthrough and no dtype',
+    tensor: slot.name,
+    model: scaled.model,
+    actual: scaled.input.dtype,
+  });
+  return true;
+}
+
+function bytesOutput(slot: TensorSlot, input: InputTensor): OutputTensor {
+  const { dtype, shape } = input;
+  return {
+    name: slot.name,
+    shape,
+    dtype,
+    mathDtype: dtype,
+    inputs: [input],
+    base: -1,
+    perModel: {},
+    global: {},
+  };
+}
+
+/** A tensor of one input: its bytes, or its values where they are stored in another type or have to be put together. */
+function copied(planner: TensorPlanner, slot: TensorSlot, input: InputTensor): OutputTensor {
+  const wanted = planner.outDtype ?? planner.dtype ?? input.dtype;
+  const passthrough = planner.methods.get('passthrough');
+  const computes = isFloatDtype(input.dtype) && isTensorDtype(input.dtype);
+  const changed = wanted !== input.dtype || input.adapter !== undefined || input.rows !== undefined;
+  if (!computes || !changed || passthrough === undefined) return bytesOutput(slot, input);
+  const rows = input.rows;
+  const shape =
+    rows?.kind === 'cut'
+      ? rows.shape
+      : rows === undefined
+        ? input.shape
+        : [rows.from.length, ...input.shape.slice(1)];
+  return {
+    ...bytesOutput(slot, input),
+    shape,
+    dtype: wanted,
+    mathDtype: planner.dtype ?? input.dtype,
+    method: passthrough,
+    perModel: { scale: [1] },
+  };
+}
+
+/** Without a dtype in the recipe: the base's for task vectors, else the smallest type that holds all. */
+function mathOf(method: MergeMethod, inputs: readonly InputTensor[], base: number): TensorDtype {
+  if (base >= 0 && isTaskVectorMethod(method.name)) return inputs[base].dtype;
+  return inputs.map(({ dtype }) => dtype).reduce(promote);
+}
+
+const WIDTH: Partial<Record<TensorDtype, number>> = {
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+  F16: 2,
+  BF16: 2,
+  F32: 3,
+  F64: 4,
+};
+
+function promote(a: TensorDtype, b: TensorDtype): TensorDtype {
+  if (a === b) return a;
+  const [x, y] = [WIDTH[a] ?? 0, WIDTH[b] ?? 0];
+  if (x === y) return x === 1 ? 'F16' : 'F32';
+  return x > y ? a : b;
+}

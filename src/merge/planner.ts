@@ -1,0 +1,252 @@
+/** From a recipe and the headers of its models to a plan: everything that can go wrong before a value is read goes wrong here. */
+import type { MergeMethod } from '../combine/merge/method.js';
+import { nearest } from '../config/names.js';
+import { architectureName, architectureOf } from './architecture/architecture.js';
+import { MergeError } from './errors.js';
+import type { MergePlan, OutputTensor, PlannedModel } from './plan.js';
+import { adapterTerms } from './planner-adapters.js';
+import { configDifferences, cutRows, outputConfig } from './planner-config.js';
+import { checkParameterNames, type MethodLookup, unusedFilters } from './planner-parameters.js';
+import { type PlanProblem, throwProblems } from './planner-problems.js';
+import { isBaseAModel, type SlotContext, slotsOf, type TensorSlot } from './planner-slots.js';
+import type { ModelFacts } from './planner-sources.js';
+import { type LoadedModel, planTensor, type TensorPlanner } from './planner-tensor.js';
+import { planFiles, planVocabulary } from './planner-vocabulary.js';
+import { type MergeInputs, type Recipe, referencesOf } from './recipe/recipe.js';
+
+export interface PlanOptions {
+  /** The methods that a recipe may name. */
+  readonly methods: MethodLookup;
+  /** Addresses the random numbers of randomised methods. Default: 0. */
+  readonly seed?: number | string | bigint;
+  /** Reproduces the reference tool's quirks. Default: false. */
+  readonly strict?: boolean;
+  /** Cuts embeddings of different sizes to their common rows instead of refusing them. Default: false; strict always does. */
+  readonly allowSubmatrix?: boolean;
+  /** Models without config.json whose tensors differ in names: refuse, merge whichever models have one, or drop it. Default: `error`. */
+  readonly rawTensors?: 'error' | 'union' | 'intersection';
+  /** Merges models whose configurations name different architectures. Default: false. */
+  readonly allowMixedArchitectures?: boolean;
+  /** A model without a readable tokenizer counts as having the base's. Default: false. */
+  readonly allowMissingTokenizer?: boolean;
+  /** Copies tokenizer and generation files. Default: true. */
+  readonly copyTokenizer?: boolean;
+}
+
+/**
+ * Plans a merge.
+ *
+ * @param models - every model of `referencesOf(recipe)`, by the text of its reference.
+ * @throws {MergeError} with the class of what is wrong; tensors that are missing or do not fit are listed together.
+ */
+export function planMerge(
+  recipe: Recipe,
+  models: ReadonlyMap<string, ModelFacts>,
+  options: PlanOptions,
+): MergePlan {
+  const { methods, strict = false } = options;
+  const method = methods.get(recipe.method);
+  if (method === undefined) {
+    const near = nearest(recipe.method, methods.names);
+    throw new MergeError(
+      'unknown_method',
+      `${recipe.origin.source}: merge_method is ${JSON.stringify(recipe.method)}, which is not a method`,
+      `${near === undefined ? '' : `did you mean "${near}"? `}methods: ${methods.names.join(', ')}`,
+      { recipePath: 'merge_method', actual: recipe.method },
+    );
+  }
+  const problems: PlanProblem[] = [];
+  const warnings = [...recipe.warnings];
+  checkParameterNames(recipe, method, methods, strict, problems, warnings);
+  throwProblems(problems);
+
+  const { loaded, planned } = loadModels(recipe, models);
+  const merged = mergedModels(recipe, loaded);
+  const override = referencesOf(recipe).find((one) => one.overrideArchitecture)?.overrideArchitecture;
+  checkArchitectures(merged, override !== undefined || options.allowMixedArchitectures === true);
+  const architecture = architectureOf(
+    merged.map(({ facts }) => facts),
+    override,
+  );
+  const context: SlotContext = { recipe, method, models, architecture };
+  const { slots, layers } = allSlots(context);
+
+  const vocabulary =
+    recipe.tokenizer &&
+    planVocabulary(recipe, recipe.tokenizer, merged, loaded, {
+      allowMissingTokenizer: options.allowMissingTokenizer ?? strict,
+      warnings,
+    });
+  const planner: TensorPlanner = {
+    method,
+    methods,
+    models: loaded,
+    dtype: recipe.dtype,
+    outDtype: recipe.outDtype,
+    raw: architecture.raw,
+    rawTensors: options.rawTensors ?? 'error',
+    allowSubmatrix: options.allowSubmatrix ?? false,
+    strict,
+    problems,
+    warnings,
+    ...(vocabulary && { mapRows: vocabulary.mapRows }),
+  };
+  const donor = recipe.baseModel === undefined ? merged[0] : (loaded.get(recipe.baseModel.text) ?? merged[0]);
+  const outputs = slots.map((slot) => planTensor(planner, slot)).filter((output) => output !== undefined);
+  throwProblems(problems);
+  const written = strict ? outputs : withoutTiedHead(outputs, slots, donor.facts, warnings);
+  const { config } = donor.facts;
+  warnings.push(
+    ...slicesWithoutBase(recipe, method),
+    ...configDifferences(merged.map(({ text, facts }) => ({ text, config: facts.config }))),
+    ...unusedFilters(
+      recipe,
+      slots.flatMap(({ name, sources }) => [name, ...sources.map(({ tensor }) => tensor)]),
+    ),
+  );
+  return {
+    models: planned,
+    outputs: written,
+    ...(config && {
+      config: outputConfig(config, {
+        layers,
+        dtype: recipe.outDtype ?? recipe.dtype,
+        // The reference tool leaves vocab_size as it was when it cuts.
+        vocabularySize: vocabulary?.rows ?? (strict ? undefined : cutRows(written)),
+      }),
+    }),
+    files:
+      options.copyTokenizer === false && recipe.chatTemplate === undefined
+        ? []
+        : planFiles(
+            recipe,
+            vocabulary?.base ?? donor,
+            merged.map(({ facts }) => facts),
+            vocabulary,
+          ),
+    warnings: [...new Set(warnings)],
+    seed: options.seed ?? 0,
+    strict,
+    ...(vocabulary && { vocabulary: vocabulary.vocabulary.tokens }),
+  };
+}
+
+function loadModels(
+  recipe: Recipe,
+  models: ReadonlyMap<string, ModelFacts>,
+): { loaded: Map<string, LoadedModel>; planned: PlannedModel[] } {
+  const loaded = new Map<string, LoadedModel>();
+  const planned: PlannedModel[] = [];
+  for (const { text, lora } of referencesOf(recipe)) {
+    const facts = models.get(text);
+    if (facts === undefined)
+      throw new MergeError(
+        'bad_model_reference',
+        `${text} was not opened`,
+        'open every model of the recipe',
+        {
+          model: text,
+        },
+      );
+    const index = planned.push({ reference: text, path: facts.path }) - 1;
+    if (facts.adapter === undefined) {
+      if (lora !== undefined)
+        throw new MergeError('bad_adapter', `${text}: the adapter was not opened`, 'open it with its model', {
+          model: text,
+        });
+      loaded.set(text, { index, text, facts });
+      continue;
+    }
+    const { adapter } = facts;
+    const at = planned.push({ reference: lora?.path ?? adapter.path, path: adapter.path, adapter: true }) - 1;
+    loaded.set(text, { index, text, facts, adapter: { index: at, ...adapterTerms(facts, adapter, at) } });
+  }
+  return { loaded, planned };
+}
+
+/** Models whose tensors are merged, in recipe order; those that only lend a tokenizer are not among them. */
+function mergedModels(recipe: Recipe, loaded: ReadonlyMap<string, LoadedModel>): LoadedModel[] {
+  return referencesOf({ ...recipe, tokenizer: undefined })
+    .map(({ text }) => loaded.get(text))
+    .filter((model) => model !== undefined);
+}
+
+function checkArchitectures(models: readonly LoadedModel[], allowed: boolean): void {
+  const [first, ...others] = models;
+  const own = architectureName(first.facts);
+  for (const { text, facts } of others) {
+    const name = architectureName(facts);
+    if (allowed || own === undefined || name === undefined || name === own) continue;
+    throw new MergeError(
+      'shape_mismatch',
+      `${first.text} is a ${own} and ${text} a ${name}: models of different architectures do not merge`,
+      'choose models of one architecture, or allow mixed architectures if their tensors do line up',
+      { model: text, expected: own, actual: name },
+    );
+  }
+}
+
+function allSlots(context: SlotContext): { slots: TensorSlot[]; layers?: number } {
+  const { recipe, models } = context;
+  if (recipe.modules === undefined) return slotsOf(context, recipe, [], () => true);
+  const prefixes = recipe.modules.map(({ name }) => name).sort((a, b) => b.length - a.length);
+  const moduleOf = (tensor: string) =>
+    prefixes.find((prefix) => prefix !== 'default' && tensor.startsWith(`${prefix}.`)) ??
+    (prefixes.includes('default') ? 'default' : undefined);
+  const inputs = new Set(recipe.modules.flatMap((module) => entriesOf(module)));
+  for (const text of inputs)
+    for (const tensor of models.get(text)?.tensors.keys() ?? [])
+      if (moduleOf(tensor) === undefined)
+        throw new MergeError(
+          'unassigned_tensor',
+          `${tensor} of ${text} belongs to none of the modules ${prefixes.join(', ')}`,
+          'name modules by the beginnings of tensor names, and the rest `default`',
+          { tensor, model: text, recipePath: 'modules' },
+        );
+  const slots: TensorSlot[] = [];
+  let layers: number | undefined;
+  for (const module of recipe.modules) {
+    const made = slotsOf(context, module, [module.parameters], (tensor) => moduleOf(tensor) === module.name);
+    slots.push(...made.slots);
+    layers = made.layers ?? layers;
+  }
+  return layers === undefined ? { slots } : { slots, layers };
+}
+
+/** Slices whose sources leave out a base that the method could use. */
+function slicesWithoutBase(recipe: Recipe, method: MergeMethod): string[] {
+  if (method.base !== 'optional' || isBaseAModel(method)) return [];
+  return [recipe, ...(recipe.modules ?? [])].flatMap(({ slices = [] }) =>
+    slices.flatMap(({ path, sources, baseModel = recipe.baseModel }) =>
+      baseModel === undefined || sources.some(({ model }) => model.text === baseModel.text)
+        ? []
+        : [`${path}: merged without the base ${baseModel.text}, which is not among the sources`],
+    ),
+  );
+}
+
+function entriesOf({ models, slices }: MergeInputs): string[] {
+  return [
+    ...(models ?? []).map(({ model }) => model.text),
+    ...(slices ?? []).flatMap(({ sources }) => sources.map(({ model }) => model.text)),
+  ];
+}
+
+/** A head that the configuration ties to the embedding would be ignored on load, and counted twice. */
+function withoutTiedHead(
+  outputs: readonly OutputTensor[],
+  slots: readonly TensorSlot[],
+  donor: ModelFacts,
+  warnings: string[],
+): OutputTensor[] {
+  if (donor.config?.tie_word_embeddings !== true) return [...outputs];
+  const written = new Set(outputs.map(({ name }) => name));
+  const heads = new Set(
+    slots.filter(({ traits }) => traits.tied.some((name) => written.has(name))).map(({ name }) => name),
+  );
+  return outputs.filter(({ name }) => {
+    if (!heads.has(name)) return true;
+    warnings.push(`${name} is not written: config.json of ${donor.path} ties it to the embedding`);
+    return false;
+  });
+}

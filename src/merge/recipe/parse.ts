@@ -1,0 +1,199 @@
+import type { ConfigProblem, Origin } from '../../config/errors.js';
+import { nearest, VERBATIM_KEYS } from '../../config/names.js';
+import type { ConfigNode, MapNode } from '../../config/tree.js';
+import { parseYamlDocuments } from '../../config/yaml.js';
+import { RecipeError } from '../errors.js';
+import { readInputs, readReference } from './read-models.js';
+import { readParameters } from './read-parameters.js';
+import { readTokenizer, readTokenizerSource } from './read-tokenizer.js';
+import { child, type RecipeReader, readMap, readText, refuse } from './reader.js';
+import type { Recipe, RecipeDtype, RecipeModule } from './recipe.js';
+
+export interface ParseRecipeOptions {
+  /** Name that messages give the text. Default: `recipe`. */
+  readonly source?: string;
+  /** Reproduces the reference tool's tolerance of unknown keys. Default: false. */
+  readonly strict?: boolean;
+}
+
+const RECIPE_KEYS = [
+  'merge_method',
+  'models',
+  'slices',
+  'modules',
+  'base_model',
+  'parameters',
+  'dtype',
+  'out_dtype',
+  'tokenizer_source',
+  'tokenizer',
+  'chat_template',
+  'name',
+] as const;
+
+const DTYPES: Readonly<Record<string, RecipeDtype>> = {
+  bfloat16: 'BF16',
+  float16: 'F16',
+  float32: 'F32',
+  float64: 'F64',
+  int64: 'I64',
+};
+
+/**
+ * Reads a recipe of one document.
+ *
+ * @throws {RecipeError} with every problem found; its class is that of the first.
+ */
+export function parseRecipe(text: string, options: ParseRecipeOptions = {}): Recipe {
+  const recipes = parseRecipes(text, options);
+  const [recipe, second] = recipes;
+  if (recipe !== undefined && second === undefined) return recipe;
+  const source = options.source ?? 'recipe';
+  throw new RecipeError([
+    {
+      className: 'bad_recipe',
+      source,
+      line: 1,
+      column: 1,
+      path: '',
+      message: `holds ${recipes.length} documents where one is expected`,
+      hint: recipes.length === 0 ? 'write merge_method and models' : 'keep one document',
+    },
+  ]);
+}
+
+/** Reads all documents of a recipe, in the order of the text; `documentOrder` puts them in order of need. */
+export function parseRecipes(text: string, options: ParseRecipeOptions = {}): Recipe[] {
+  const syntax: ConfigProblem[] = [];
+  const documents = parseYamlDocuments(text, options.source ?? 'recipe', syntax, VERBATIM_KEYS);
+  if (syntax.length > 0)
+    throw new RecipeError(syntax.map((problem) => ({ ...problem, className: 'bad_recipe' })));
+  const reader: RecipeReader = { problems: [], warnings: [], strict: options.strict ?? false };
+  const recipes = documents
+    .filter(({ node }) => node.kind !== 'leaf' || node.value !== null)
+    .map(({ node, origin }) => readRecipe({ ...reader, warnings: [] }, node, origin));
+  if (reader.problems.length > 0) throw new RecipeError(reader.problems);
+  return recipes.filter((recipe) => recipe !== undefined);
+}
+
+function readRecipe(reader: RecipeReader, node: ConfigNode, start: Origin): Recipe | undefined {
+  const map = readMap(reader, node, [], RECIPE_KEYS);
+  if (map === undefined) return undefined;
+  const method = readText(reader, child(map, 'merge_method'), ['merge_method']);
+  if (method === undefined && child(map, 'merge_method') === undefined)
+    refuse(reader, 'bad_recipe', start, ['merge_method'], 'is missing', 'name the method, as linear or ties');
+  exclusiveInputs(reader, map, start);
+  const tokenizer = child(map, 'tokenizer');
+  const legacy = child(map, 'tokenizer_source');
+  if (tokenizer !== undefined && legacy !== undefined)
+    refuse(
+      reader,
+      'config_exclusive',
+      map.entries.get('tokenizer')?.keyOrigin ?? start,
+      ['tokenizer'],
+      'and tokenizer_source are both given',
+      'keep tokenizer',
+    );
+  const legacySource = readTokenizerSource(reader, legacy, ['tokenizer_source']);
+  const setting =
+    readTokenizer(reader, tokenizer, ['tokenizer']) ??
+    (legacySource === undefined ? undefined : { source: legacySource, tokens: [] });
+  const modules = readModules(reader, child(map, 'modules'));
+  const baseModel = readReference(reader, child(map, 'base_model'), ['base_model']);
+  const dtype = readDtype(reader, child(map, 'dtype'), 'dtype');
+  const outDtype = readDtype(reader, child(map, 'out_dtype'), 'out_dtype');
+  const chatTemplate = readText(reader, child(map, 'chat_template'), ['chat_template']);
+  const name = readText(reader, child(map, 'name'), ['name']);
+  const parameters = readParameters(reader, child(map, 'parameters'), ['parameters']);
+  const inputs = readInputs(reader, child(map, 'models'), child(map, 'slices'), []);
+  return {
+    method: method ?? '',
+    ...inputs,
+    ...(modules && { modules }),
+    ...(baseModel && { baseModel }),
+    parameters,
+    ...(dtype && { dtype }),
+    ...(outDtype && { outDtype }),
+    ...(setting && { tokenizer: setting }),
+    ...(chatTemplate && { chatTemplate }),
+    ...(name && { name }),
+    origin: map.entries.get('merge_method')?.keyOrigin ?? start,
+    warnings: reader.warnings,
+  };
+}
+
+function isGiven(node: ConfigNode | undefined): boolean {
+  if (node === undefined) return false;
+  if (node.kind === 'list') return node.items.length > 0;
+  return node.kind !== 'map' || node.entries.size > 0;
+}
+
+function exclusiveInputs(reader: RecipeReader, map: MapNode, start: Origin): void {
+  const given = ['models', 'slices', 'modules'].filter((key) => isGiven(child(map, key)));
+  if (given.length === 1) return;
+  refuse(
+    reader,
+    'config_exclusive',
+    map.entries.get(given[1] ?? '')?.keyOrigin ?? start,
+    [],
+    given.length === 0
+      ? 'has none of models, slices and modules'
+      : `has ${given.join(' and ')} where one is allowed`,
+    'give exactly one of models, slices and modules',
+  );
+}
+
+function readModules(reader: RecipeReader, node: ConfigNode | undefined): RecipeModule[] | undefined {
+  if (node === undefined) return undefined;
+  if (node.kind !== 'map') {
+    refuse(
+      reader,
+      'bad_recipe',
+      node.origin,
+      ['modules'],
+      'must be a map from module to inputs',
+      'name modules',
+    );
+    return undefined;
+  }
+  if (node.entries.size === 0) return undefined;
+  return [...node.entries.values()].flatMap(({ key, node: item }) => {
+    const path = ['modules', key];
+    const map = readMap(reader, item, path, ['models', 'slices', 'parameters']);
+    if (map === undefined) return [];
+    if (isGiven(child(map, 'models')) === isGiven(child(map, 'slices')))
+      refuse(
+        reader,
+        'config_exclusive',
+        item.origin,
+        path,
+        'needs exactly one of models and slices',
+        'give one of the two',
+      );
+    return [
+      {
+        name: key,
+        ...readInputs(reader, child(map, 'models'), child(map, 'slices'), path),
+        parameters: readParameters(reader, child(map, 'parameters'), [...path, 'parameters']),
+      },
+    ];
+  });
+}
+
+function readDtype(reader: RecipeReader, node: ConfigNode | undefined, key: string): RecipeDtype | undefined {
+  const text = readText(reader, node, [key]);
+  if (node === undefined || text === undefined) return undefined;
+  const name = text.replace(/^torch\./, '');
+  const dtype = Object.hasOwn(DTYPES, name) ? DTYPES[name] : undefined;
+  if (dtype !== undefined) return dtype;
+  const near = nearest(name, Object.keys(DTYPES));
+  refuse(
+    reader,
+    'bad_dtype',
+    node.origin,
+    [key],
+    `is ${JSON.stringify(text)}, which is not a type that merges compute in`,
+    `${near === undefined ? '' : `did you mean "${near}"? `}known types: ${Object.keys(DTYPES).join(', ')}`,
+  );
+  return undefined;
+}

@@ -1,0 +1,70 @@
+/** Who computes for the stream: a thread, or this one. */
+
+import type { MergeMethod } from '../../combine/merge/method.js';
+import { findMergeMethod } from '../../combine/merge/registry.js';
+import type { Kernels } from '../../kernels/kernels.js';
+import {
+  type ChunkCommand,
+  type ChunkResult,
+  createScratch,
+  type TaskShape,
+  type TaskStart,
+  TensorTask,
+} from './tensor-task.js';
+
+/** One worker of the stream. Commands are carried out in the order in which they are given. */
+export interface Lane {
+  /** Announces a tensor under a number of its own. */
+  begin(id: number, start: TaskStart): Promise<TaskShape>;
+  run(id: number, command: ChunkCommand): Promise<ChunkResult | undefined>;
+  /** Forgets a tensor. */
+  end(id: number): void;
+  /** Memory that the lane reaches without a copy. */
+  allocate(bytes: number): Uint8Array;
+  dispose(): Promise<void>;
+}
+
+export interface LaneCore {
+  begin(id: number, start: TaskStart): TaskShape;
+  run(id: number, command: ChunkCommand): ChunkResult | undefined;
+  end(id: number): void;
+  dispose(): void;
+}
+
+/** What computes, in whichever thread. */
+export function createLaneCore(kernels: Kernels, findMethod = findMergeMethod): LaneCore {
+  const scratch = createScratch(kernels);
+  const tasks = new Map<number, TensorTask>();
+  return {
+    begin(id, start) {
+      const method = start.method === undefined ? undefined : findMethod(start.method);
+      if (start.method !== undefined && method === undefined)
+        throw new Error(`there is no merge method ${start.method} in this thread`);
+      const task = new TensorTask(start, method, kernels, scratch);
+      tasks.set(id, task);
+      return task.shape;
+    },
+    run(id, command) {
+      const task = tasks.get(id);
+      if (task === undefined) throw new Error(`tensor ${id} was not announced`);
+      return task.run(command);
+    },
+    end: (id) => void tasks.delete(id),
+    dispose: () => scratch.dispose(),
+  };
+}
+
+/** Computes in this thread: for small merges, and where there are no threads. */
+export function createInlineLane(
+  kernels: Kernels,
+  findMethod?: (name: string) => MergeMethod | undefined,
+): Lane {
+  const core = createLaneCore(kernels, findMethod);
+  return {
+    begin: async (id, start) => core.begin(id, start),
+    run: async (id, command) => core.run(id, command),
+    end: core.end,
+    allocate: (bytes) => new Uint8Array(bytes),
+    dispose: async () => core.dispose(),
+  };
+}

@@ -1,0 +1,371 @@
+/** Runs a plan: reading, computing and writing overlap, in buffers whose size a memory budget sets. */
+import type { Kernels } from '../../kernels/kernels.js';
+import { bytesOf, type StoredDtype } from '../../tensor/safetensors/dtype.js';
+import type { ModelSource, TensorInfo } from '../../tensor/safetensors/source.js';
+import type { ModelWriter } from '../../tensor/safetensors/writer.js';
+import { MergeError } from '../errors.js';
+import type { InputTensor, MergePlan, OutputTensor } from '../plan.js';
+import { isAltered, openAltered } from './altered-input.js';
+import { NonFiniteOutputError } from './errors.js';
+import type { Lane } from './lane.js';
+import { carve, chunkElements, type MemoryPlan, SLOTS } from './memory.js';
+import { type Share, schedule } from './schedule.js';
+import type { ChunkResult, TaskStart } from './tensor-task.js';
+
+/** How a tensor came out. */
+export interface TensorReport {
+  readonly tensor: string;
+  readonly method: string;
+  readonly size: number;
+  /** Norm of the difference to the base, or to the first input; absent for tensors copied byte for byte. */
+  readonly changeNorm?: number;
+  /** Norm of the base, or of the first input. */
+  readonly referenceNorm?: number;
+  readonly nonFinite: number;
+}
+
+export interface StreamProgress {
+  readonly tensorsDone: number;
+  readonly tensors: number;
+  /** Of outputs, with every pass over their inputs counted as far as it is known. */
+  readonly bytesDone: number;
+  readonly bytes: number;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+}
+
+export interface StreamOptions {
+  readonly plan: MergePlan;
+  /** One for each of the plan's models. */
+  readonly sources: readonly ModelSource[];
+  readonly writer: ModelWriter;
+  readonly lanes: readonly Lane[];
+  readonly memory: MemoryPlan;
+  readonly kernels: Kernels;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: StreamProgress) => void;
+}
+
+export interface StreamResult {
+  readonly tensors: readonly TensorReport[];
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+}
+
+/**
+ * Writes every output of the plan that the writer does not hold yet, and says so to the writer; commits nothing.
+ *
+ * The bytes depend on the plan alone: not on lanes, memory or order.
+ *
+ * @throws {NonFiniteOutputError} unless the plan is strict; what methods, sources and the writer throw; the signal's reason.
+ */
+export async function runStream(options: StreamOptions): Promise<StreamResult> {
+  const run = new StreamRun(options);
+  await Promise.all(options.lanes.map((lane) => run.drive(lane)));
+  return run.result();
+}
+
+interface Step {
+  readonly share: Share;
+  readonly id: number;
+  readonly step: number | 'combine' | 'whole';
+  readonly begin: number;
+  readonly end: number;
+  /** Last chunk of its pass. */
+  readonly last: boolean;
+  readonly reader: InputReader[];
+}
+
+interface InputReader {
+  readonly dtype: StoredDtype;
+  read(begin: number, end: number, into: Uint8Array): Promise<unknown>;
+}
+
+/** A share that a lane has been told of. */
+interface Begun {
+  readonly share: Share;
+  readonly id: number;
+  readonly shape: Promise<{ unit: number; passes: number }>;
+  readonly readers: InputReader[];
+}
+
+class StreamRun {
+  readonly #queue: Share[];
+  readonly #left = new Map<OutputTensor, number>();
+  readonly #results = new Map<OutputTensor, ChunkResult[]>();
+  readonly #reports = new Map<string, TensorReport>();
+  readonly #bytes: number;
+  #failure: { error: unknown } | undefined;
+  #nextId = 0;
+  #done = 0;
+  #bytesDone = 0;
+  #bytesRead = 0;
+  #bytesWritten = 0;
+
+  constructor(private readonly options: StreamOptions) {
+    const { plan, writer, kernels } = options;
+    const outputs = plan.outputs.filter(({ name }) => !writer.finished.has(name));
+    this.#queue = schedule(outputs, (output) => startOf(plan, output), kernels, options.lanes.length);
+    for (const { output } of this.#queue) this.#left.set(output, (this.#left.get(output) ?? 0) + 1);
+    this.#bytes = outputs.reduce((sum, { dtype, shape }) => sum + bytesOf(dtype, sizeOf(shape)), 0);
+    this.#done = plan.outputs.length - outputs.length;
+  }
+
+  /** Keeps one lane busy until nothing is left; the first failure of any lane ends all. */
+  async drive(lane: Lane): Promise<void> {
+    const slots = Array.from({ length: SLOTS }, () => ({
+      bytes: undefined as Uint8Array | undefined,
+      idle: Promise.resolve() as Promise<void>,
+    }));
+    let turn = 0;
+    try {
+      for await (const step of this.#steps(lane)) {
+        const slot = slots[turn++ % SLOTS];
+        await slot.idle;
+        this.#check();
+        slot.bytes ??= lane.allocate(this.options.memory.slotBytes);
+        const places = this.#places(step, slot.bytes);
+        await Promise.all(step.reader.map((reader, k) => reader.read(step.begin, step.end, places[k])));
+        this.#check();
+        slot.idle = this.#compute(lane, step, places).catch((error: unknown) => this.#fail(error));
+      }
+      await Promise.all(slots.map(({ idle }) => idle));
+      this.#check();
+    } catch (error) {
+      this.#fail(error);
+      // Nothing may touch the slots or the writer once the failure is known.
+      await Promise.all(slots.map(({ idle }) => idle));
+      throw this.#failure?.error ?? error;
+    }
+  }
+
+  result(): StreamResult {
+    return {
+      tensors: this.options.plan.outputs.flatMap(({ name }) => this.#reports.get(name) ?? []),
+      bytesRead: this.#bytesRead,
+      bytesWritten: this.#bytesWritten,
+    };
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+  }
+
+  #check(): void {
+    this.options.signal?.throwIfAborted();
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  /** Chunks of this lane's share of the work; the next tensor is announced while the current one is computed. */
+  async *#steps(lane: Lane): AsyncGenerator<Step> {
+    let current = this.#begin(lane);
+    while (current !== undefined) {
+      const next = this.#begin(lane);
+      yield* this.#chunks(current);
+      current = next;
+    }
+  }
+
+  #begin(lane: Lane): Begun | undefined {
+    const share = this.#queue.shift();
+    if (share === undefined) return undefined;
+    const { output } = share;
+    const id = this.#nextId++;
+    const readers = output.inputs.map((input) => this.#readerOf(input));
+    if (isCopied(output)) return { share, id, readers, shape: Promise.resolve({ unit: 1, passes: 0 }) };
+    const start = { ...startOf(this.options.plan, output), inputs: readers.map(({ dtype }) => dtype) };
+    const shape = lane.begin(id, start);
+    shape.catch(() => {});
+    return { share, id, readers, shape };
+  }
+
+  async *#chunks({ share, id, shape, readers }: Begun): AsyncGenerator<Step> {
+    const { output, begin, end } = share;
+    const { unit, passes } = await shape;
+    const elementBytes =
+      readers.reduce((sum, { dtype }) => sum + bytesOf(dtype, 1), 0) + bytesOf(output.dtype, 1);
+    const { memory } = this.options;
+    const chunk = chunkElements(memory, output.name, end - begin, unit, elementBytes, readers.length);
+    const common = { share, id, reader: readers };
+    if (chunk >= end - begin && begin === 0 && end === sizeOf(output.shape)) {
+      yield { ...common, step: 'whole', begin, end, last: true };
+      return;
+    }
+    for (let pass = 0; pass <= passes; pass++)
+      for (let at = begin; at < end; at += chunk) {
+        const to = Math.min(end, at + chunk);
+        yield { ...common, step: pass === passes ? 'combine' : pass, begin: at, end: to, last: to === end };
+      }
+  }
+
+  #places(step: Step, slot: Uint8Array): Uint8Array[] {
+    const count = step.end - step.begin;
+    return carve(slot, [
+      ...step.reader.map(({ dtype }) => bytesOf(dtype, count)),
+      bytesOf(step.share.output.dtype, count),
+    ]);
+  }
+
+  async #compute(lane: Lane, step: Step, places: readonly Uint8Array[]): Promise<void> {
+    const { share, begin, end } = step;
+    const { output } = share;
+    const stored = places[places.length - 1];
+    const copied = isCopied(output);
+    if (output.method === undefined) this.#refuseDifferent(output, places.slice(0, -1));
+    if (!copied) {
+      const result = await lane.run(step.id, {
+        step: step.step,
+        inputs: places.slice(0, -1),
+        output: stored,
+        offset: begin,
+        count: end - begin,
+        last: step.last,
+      });
+      if (result === undefined) return;
+      this.#note(share, result);
+    }
+    this.#check();
+    const bytes = copied ? places[0] : stored;
+    await this.options.writer.write(output.name, begin, bytes);
+    this.#bytesWritten += bytes.length;
+    this.#bytesDone += bytes.length;
+    if (step.last) {
+      if (!copied) lane.end(step.id);
+      await this.#finishShare(output);
+    }
+    this.#tell();
+  }
+
+  /** What cannot be merged can only be kept where all models agree. */
+  #refuseDifferent({ name, inputs }: OutputTensor, places: readonly Uint8Array[]): void {
+    const [first, ...others] = places;
+    const other = others.findIndex((place) => !sameBytes(first, place));
+    if (other < 0) return;
+    const nameOf = (k: number): string => this.options.plan.models[inputs[k].model].reference;
+    throw new MergeError(
+      'unsupported_dtype',
+      `tensor ${name} of type ${inputs[0].dtype} holds other values in ${nameOf(other + 1)} than in ${nameOf(0)}, and such values cannot be averaged`,
+      'leave out one of the models, or take it from one with passthrough',
+      { tensor: name, model: nameOf(other + 1) },
+    );
+  }
+
+  #note({ output }: Share, result: ChunkResult): void {
+    const { plan } = this.options;
+    if (result.nonFinite > 0 && !plan.strict) {
+      const blamed = output.inputs[result.blamed];
+      throw new NonFiniteOutputError(
+        output.name,
+        result.nonFinite,
+        result.firstNonFinite,
+        blamed && plan.models[blamed.model].reference,
+      );
+    }
+    const before = this.#results.get(output);
+    if (before === undefined) this.#results.set(output, [result]);
+    else before.push(result);
+  }
+
+  async #finishShare(output: OutputTensor): Promise<void> {
+    const left = (this.#left.get(output) ?? 1) - 1;
+    this.#left.set(output, left);
+    if (left > 0) return;
+    await this.options.writer.finish(output.name);
+    this.#done++;
+    const parts = this.#results.get(output) ?? [];
+    this.#results.delete(output);
+    const sum = (key: 'change' | 'norm' | 'nonFinite'): number =>
+      parts.reduce((total, part) => total + part[key], 0);
+    this.#reports.set(output.name, {
+      tensor: output.name,
+      method: output.method?.name ?? 'copy',
+      size: sizeOf(output.shape),
+      ...(parts.length > 0 && {
+        changeNorm: Math.sqrt(sum('change')),
+        referenceNorm: Math.sqrt(sum('norm')),
+      }),
+      nonFinite: sum('nonFinite'),
+    });
+  }
+
+  #tell(): void {
+    this.options.onProgress?.({
+      tensorsDone: this.#done,
+      tensors: this.options.plan.outputs.length,
+      bytesDone: this.#bytesDone,
+      bytes: this.#bytes,
+      bytesRead: this.#bytesRead,
+      bytesWritten: this.#bytesWritten,
+    });
+  }
+
+  #readerOf(input: InputTensor): InputReader {
+    const { sources, kernels } = this.options;
+    const info = this.#infoOf(input.model, input.name);
+    if (isAltered(input)) {
+      const read = openAltered({ sources, kernels, infoOf: (m, n) => this.#infoOf(m, n) }, input);
+      return {
+        dtype: 'F32',
+        read: async (begin, end, into) => {
+          await read(new Float32Array(into.buffer, into.byteOffset, end - begin), begin);
+          this.#bytesRead += bytesOf(info.dtype, end - begin);
+        },
+      };
+    }
+    return {
+      dtype: info.dtype,
+      read: async (begin, end, into) => {
+        await sources[input.model].readBytes(info, begin, end, into);
+        this.#bytesRead += into.length;
+      },
+    };
+  }
+
+  #infoOf(model: number, name: string): TensorInfo {
+    const { sources, plan } = this.options;
+    const info = sources[model].tensors.get(name);
+    if (info !== undefined) return info;
+    const { reference } = plan.models[model];
+    throw new MergeError(
+      'missing_tensor',
+      `model ${reference} has no tensor ${name}`,
+      'plan the merge again: the model was changed since',
+      { tensor: name, model: reference },
+    );
+  }
+}
+
+/** Whether the stored bytes are those of the input. */
+function isCopied({ method, inputs: [first], dtype }: OutputTensor): boolean {
+  return method === undefined && first.dtype === dtype && !isAltered(first);
+}
+
+function startOf(plan: MergePlan, output: OutputTensor): TaskStart {
+  const { name, shape, method, inputs, base, perModel, global, mathDtype, dtype } = output;
+  return {
+    method: method?.name,
+    tensor: name,
+    shape,
+    size: sizeOf(shape),
+    models: inputs.map(({ model }) => plan.models[model].reference),
+    base,
+    perModel,
+    global,
+    seed: plan.seed,
+    strict: plan.strict,
+    inputs: inputs.map((input) => (isAltered(input) ? 'F32' : input.dtype)),
+    rounding: mathDtype === 'BF16' || mathDtype === 'F16' ? mathDtype : undefined,
+    output: dtype,
+    reference: Math.max(0, base),
+  };
+}
+
+function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((n, size) => n * size, 1);
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}

@@ -1,0 +1,225 @@
+/** The computing side of a stream: one tensor at a time, from stored bytes to stored bytes. Runs in threads or in place. */
+import type { MergeMethod, TensorMerge } from '../../combine/merge/method.js';
+import type { KernelBuffer } from '../../kernels/buffer.js';
+import type { Kernels } from '../../kernels/kernels.js';
+import { type Codec, createCodec } from '../../tensor/safetensors/codecs.js';
+import { bytesOf, type StoredDtype } from '../../tensor/safetensors/dtype.js';
+
+/** Elements of a block of the sum rule; also what is widened at a time, so that it stays in the L2 cache. */
+export const BLOCK = 65_536;
+
+/** A tensor, or a range of one, as it is announced to the computing side. */
+export interface TaskStart {
+  /** Name of the method; absent: the first input is only converted. */
+  readonly method?: string;
+  readonly tensor: string;
+  readonly shape: readonly number[];
+  readonly size: number;
+  readonly models: readonly string[];
+  readonly base: number;
+  readonly perModel: Readonly<Record<string, readonly number[]>>;
+  readonly global: Readonly<Record<string, number>>;
+  readonly seed: number | string | bigint;
+  readonly strict: boolean;
+  /** Types of the bytes that are handed over. */
+  readonly inputs: readonly StoredDtype[];
+  /** Inputs are rounded to this type first: a recipe's `dtype` is the type models are loaded in. */
+  readonly rounding?: 'F16' | 'BF16';
+  readonly output: StoredDtype;
+  /** Input that the change of the tensor is measured against. */
+  readonly reference: number;
+}
+
+/** What the stream has to know of it. */
+export interface TaskShape {
+  /** Chunks begin at multiples of so many elements. */
+  readonly unit: number;
+  readonly passes: number;
+}
+
+export interface ChunkCommand {
+  /** Statistics pass, `combine`, or everything where the chunk is the whole tensor. */
+  readonly step: number | 'combine' | 'whole';
+  /** Stored bytes of the chunk, one an input, each aligned to 64 bytes. */
+  readonly inputs: readonly Uint8Array[];
+  /** Gets the stored bytes of the result, but in a statistics pass. */
+  readonly output: Uint8Array;
+  /** First element of the chunk in the tensor. */
+  readonly offset: number;
+  readonly count: number;
+  /** Ends the pass. */
+  readonly last: boolean;
+}
+
+/** What the summary and the checks need of a combined chunk; sums over its elements in order. */
+export interface ChunkResult {
+  /** Sum of (out - reference) squared. */
+  readonly change: number;
+  /** Sum of reference squared. */
+  readonly norm: number;
+  readonly nonFinite: number;
+  /** Flat index of the first value that is not finite, or -1. */
+  readonly firstNonFinite: number;
+  /** Input that is not finite there, or -1. */
+  readonly blamed: number;
+}
+
+/** Float32 memory of a thread, shared by the tensors that it works on one after the other. */
+export interface Scratch {
+  /** Vector `k` of exactly `length` elements; what it holds is lost at the next call for `k`. */
+  vector(k: number, length: number): Float32Array;
+  dispose(): void;
+}
+
+export function createScratch(kernels: Kernels): Scratch {
+  const vectors: Float32Array[] = [];
+  const buffers: KernelBuffer[] = [];
+  const allocate = (length: number): Float32Array => {
+    // A method calls several kernels with the same vectors, and WASM memory may move at each: it gets copies.
+    if (kernels.backend === 'wasm') return new Float32Array(length);
+    const buffer = kernels.alloc(length);
+    buffers.push(buffer);
+    return buffer.f32();
+  };
+  return {
+    vector(k, length) {
+      if (vectors[k] === undefined || vectors[k].length < length)
+        vectors[k] = allocate(Math.max(length, BLOCK));
+      return vectors[k].length === length ? vectors[k] : vectors[k].subarray(0, length);
+    },
+    dispose: () => {
+      for (const buffer of buffers) buffer.dispose();
+    },
+  };
+}
+
+/** Magnitudes from which a value is stored as an infinity: halfway past the largest finite one. */
+const LIMITS: Readonly<Partial<Record<StoredDtype, number>>> = { F16: 65_520, BF16: 3.39617752923046e38 };
+
+/** A method that converts: what `passthrough` and copies to another type do. */
+const convert: TensorMerge = { passes: [], combine: (out, [x]) => out.set(x) };
+
+export class TensorTask {
+  readonly shape: TaskShape;
+  readonly #merge: TensorMerge;
+  readonly #inputs: readonly Codec[];
+  readonly #output: Codec;
+  readonly #rounding: Codec | undefined;
+
+  constructor(
+    readonly start: TaskStart,
+    method: MergeMethod | undefined,
+    private readonly kernels: Kernels,
+    private readonly scratch: Scratch,
+  ) {
+    const { tensor, shape, size, models, base, perModel, global, seed, strict } = start;
+    this.#inputs = start.inputs.map((dtype) => createCodec(kernels, dtype, `tensor ${tensor}`));
+    this.#output = createCodec(kernels, start.output, `tensor ${tensor}`);
+    this.#rounding = start.rounding && createCodec(kernels, start.rounding);
+    this.#merge =
+      method?.plan({ kernels, tensor, shape, size, models, base, perModel, global, seed, strict }) ?? convert;
+    this.shape = { unit: unitOf(this.#merge.alignment ?? 1, size), passes: this.#merge.passes.length };
+  }
+
+  run(command: ChunkCommand): ChunkResult | undefined {
+    if (command.step === 'whole') {
+      for (let pass = 0; pass < this.shape.passes; pass++) this.#gather(command, pass);
+      return this.#combine(command);
+    }
+    if (command.step === 'combine') return this.#combine(command);
+    this.#gather(command, command.step);
+    return undefined;
+  }
+
+  #gather(command: ChunkCommand, index: number): void {
+    const pass = this.#merge.passes[index];
+    for (const [begin, end] of this.#pieces(command.count))
+      pass.accept(this.#widened(command, begin, end), command.offset + begin);
+    if (command.last) pass.end?.();
+  }
+
+  #combine(command: ChunkCommand): ChunkResult {
+    const { output: dtype, inputs, reference } = this.start;
+    let result: ChunkResult = { change: 0, norm: 0, nonFinite: 0, firstNonFinite: -1, blamed: -1 };
+    for (const [begin, end] of this.#pieces(command.count)) {
+      const views = this.#widened(command, begin, end);
+      const out = this.scratch.vector(inputs.length, end - begin);
+      this.#merge.combine(out, views, command.offset + begin);
+      const bytes = command.output.subarray(bytesOf(dtype, begin), bytesOf(dtype, end));
+      this.#output.narrow(bytes, out);
+      result = this.#measured(result, out, views, reference, command.offset + begin);
+    }
+    return result;
+  }
+
+  #measured(
+    before: ChunkResult,
+    out: Float32Array,
+    views: readonly Float32Array[],
+    reference: number,
+    offset: number,
+  ): ChunkResult {
+    const { kernels } = this;
+    const x = views[reference];
+    const dots = new Float64Array(1);
+    kernels.dotDeltasF64(dots, [out], out, x);
+    const result = {
+      ...before,
+      change: before.change + dots[0],
+      norm: before.norm + kernels.sumSquaresF32(x),
+    };
+    const limit = LIMITS[this.start.output] ?? Infinity;
+    // A sum of squares is finite where every term is: no square of a float32 reaches the end of float64.
+    if (Number.isFinite(dots[0]) && (limit === Infinity || kernels.maxAbsF32(out) < limit)) return result;
+    if (limit === Infinity && kernels.allFiniteF32(out) === 1) return result;
+    let { nonFinite, firstNonFinite, blamed } = result;
+    for (let i = 0; i < out.length; i++) {
+      if (Math.abs(out[i]) < limit) continue;
+      nonFinite++;
+      if (firstNonFinite >= 0) continue;
+      firstNonFinite = offset + i;
+      blamed = views.findIndex((view) => !Number.isFinite(view[i]));
+    }
+    return { ...result, nonFinite, firstNonFinite, blamed };
+  }
+
+  /** Inputs of [begin, end) of the chunk as float32. */
+  #widened({ inputs }: ChunkCommand, begin: number, end: number): Float32Array[] {
+    const { scratch } = this;
+    const rounding = this.#rounding;
+    return this.#inputs.map((codec, k) => {
+      const { dtype } = codec;
+      const bytes = inputs[k].subarray(bytesOf(dtype, begin), bytesOf(dtype, end));
+      const rounds = rounding !== undefined && dtype !== rounding.dtype;
+      if (dtype === 'F32' && !rounds) return new Float32Array(bytes.buffer, bytes.byteOffset, end - begin);
+      const view = scratch.vector(k, end - begin);
+      codec.widen(view, bytes);
+      if (rounds) roundTo(rounding, view);
+      return view;
+    });
+  }
+
+  *#pieces(count: number): Generator<[begin: number, end: number]> {
+    const piece = this.shape.unit * Math.max(1, Math.floor(BLOCK / this.shape.unit));
+    for (let begin = 0; begin < count; begin += piece) yield [begin, Math.min(count, begin + piece)];
+  }
+}
+
+function roundTo(codec: Codec, x: Float32Array): void {
+  const bytes = new Uint8Array(x.length * codec.width);
+  codec.narrow(bytes, x);
+  codec.widen(x, bytes);
+}
+
+/**
+ * Elements that chunks are multiples of: of the alignment and, where a tensor has room for it, of the block of the sum rule. It
+ * depends on the tensor alone, so that the memory budget cannot change a bit.
+ */
+function unitOf(alignment: number, size: number): number {
+  if (alignment >= size) return Math.max(1, size);
+  let a = alignment;
+  let b = BLOCK;
+  while (b !== 0) [a, b] = [b, a % b];
+  const common = (alignment / a) * BLOCK;
+  return common <= 16 * BLOCK ? common : alignment * Math.max(1, Math.floor(BLOCK / alignment));
+}

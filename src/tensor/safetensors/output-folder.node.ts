@@ -1,0 +1,107 @@
+/** The folder that a model is written to: what it must not hold, and the renames that make a model appear in it. */
+import { mkdir, open, readdir, realpath, rename, rm, stat, statfs } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { ModelFileError } from './errors.js';
+import { DISK_FULL } from './io-error.js';
+import type { RevealSteps } from './journal.node.js';
+import { INDEX_FILE, SINGLE_FILE } from './reader.js';
+import { isModelFile } from './shards.js';
+
+/** Hidden folder within the output, which holds everything until the model appears. */
+export const PARTIAL = '.heddle-partial';
+/** Where the files of a replaced model wait until the new one is whole. */
+export const REPLACED = 'replaced';
+
+export async function refuseExisting(folder: string): Promise<void> {
+  const model = (await readdir(folder)).find(isModelFile);
+  if (model !== undefined)
+    throw new ModelFileError(
+      'ERR_OUTPUT_EXISTS',
+      `${folder} holds a model already (${model})`,
+      'choose another folder, remove the model there, or ask to overwrite it',
+      { model: folder, file: model },
+    );
+}
+
+/** An input could be cut, or half replaced, while it is read. */
+export async function refuseInputs(folder: string, inputs: readonly string[]): Promise<void> {
+  const real = await realPath(folder);
+  if (real === undefined) return;
+  for (const input of inputs) {
+    const path = await realPath(input);
+    if (path === undefined) continue;
+    const holder = (await stat(path)).isDirectory() ? path : dirname(path);
+    if (holder === real)
+      throw new ModelFileError(
+        'ERR_OUTPUT_IS_INPUT',
+        `${folder} is to be written and holds the input ${input}`,
+        'choose another output folder',
+        { model: folder, file: input },
+      );
+  }
+}
+
+/** Without links; undefined where there is nothing. */
+function realPath(path: string): Promise<string | undefined> {
+  return realpath(path).catch(() => undefined);
+}
+
+export async function refuseFull(folder: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(folder);
+  const free = bavail * bsize;
+  if (bytes > free)
+    throw new ModelFileError(
+      DISK_FULL.code,
+      `${folder}: the model takes ${bytes} bytes and ${free} are free there`,
+      DISK_FULL.hint,
+      { model: folder, expected: bytes, actual: free },
+    );
+}
+
+/**
+ * The renames for a model: other files first, then tensors, then the index. A single file over a single file is one rename; else a model
+ * that is there makes room, what reads as a model first, so that no moment holds a mixture that loads.
+ */
+export async function planReveal(folder: string, names: readonly string[]): Promise<RevealSteps> {
+  const old = (await readdir(folder)).filter(isModelFile);
+  const inPlace = !names.includes(INDEX_FILE) && !old.includes(INDEX_FILE);
+  const away = old.filter((name) => !(inPlace && name === SINGLE_FILE));
+  const loads = (name: string): number => (name === INDEX_FILE ? 0 : name === SINGLE_FILE ? 1 : 2);
+  return { away: away.sort((a, b) => loads(a) - loads(b)), names };
+}
+
+/** Does the renames that are left, and removes the hidden folder; the same after any number of interruptions. */
+export async function reveal(folder: string, { away, names }: RevealSteps, sync: boolean): Promise<void> {
+  const partial = join(folder, PARTIAL);
+  const replaced = join(partial, REPLACED);
+  if (away.length > 0) await mkdir(replaced, { recursive: true });
+  for (const name of away)
+    if (!(await exists(join(replaced, name))) && (await exists(join(folder, name))))
+      await rename(join(folder, name), join(replaced, name));
+  for (const name of names)
+    if (await exists(join(partial, name))) await rename(join(partial, name), join(folder, name));
+  if (sync) await syncFolder(folder);
+  // The model is whole from here on; what cannot be removed is hidden and harmless.
+  await rm(partial, { recursive: true, force: true }).catch(() => undefined);
+}
+
+/** Makes the renames durable. Windows and some network file systems cannot sync a folder, and order renames anyway. */
+async function syncFolder(path: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code !== 'EINVAL' && code !== 'ENOTSUP' && code !== 'EISDIR') throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,69 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { readBytes, recipeOf, writeFamily, writeText } from '../merge/stream/fixtures.js';
+import { errorOf, heddle, parsed, temporaryFolder } from './run-cli.js';
+
+let folder = '';
+let recipe = '';
+
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  await writeFamily(folder, 2, 3);
+  recipe = await writeText(join(folder, 'ties.yml'), recipeOf('ties', 2));
+});
+
+describe('heddle merge', () => {
+  it('writes a model and says what changed most', async () => {
+    const out = join(folder, 'out');
+    const { code, stdout } = await heddle(['merge', recipe, out]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/ties of tune1, tune2, base/);
+    expect(stdout).toMatch(/changed most/);
+    expect(stdout).toMatch(/layers\.1/);
+    expect(existsSync(join(out, 'model.safetensors'))).toBe(true);
+  });
+
+  it('prints its summary as one object, and gives the same bytes with other workers and memory', async () => {
+    const out = join(folder, 'json');
+    const result = await heddle(['merge', recipe, out, '--json', '--workers', '2', '--memory', '256MB']);
+    expect(parsed(result)).toMatchObject({ method: 'ties', tensors: 3, workers: 2 });
+    expect((await readBytes(out)).equals(await readBytes(join(folder, 'out')))).toBe(true);
+  });
+
+  it('prints the plan and writes nothing under --dry-run', async () => {
+    const out = join(folder, 'dry');
+    const { code, stdout } = await heddle(['merge', recipe, out, '--dry-run']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/to read/);
+    expect(existsSync(out)).toBe(false);
+  });
+
+  it('refuses a folder that holds a model', async () => {
+    const result = await heddle(['merge', recipe, join(folder, 'out'), '--json']);
+    expect(errorOf(result)).toMatchObject({ code: 'ERR_OUTPUT_EXISTS', class: 'output_exists' });
+    expect(result.code).toBe(2);
+  });
+
+  it('names a misspelt key and its place, with its class', async () => {
+    const wrong = await writeText(join(folder, 'wrong.yml'), recipeOf('ties', 2, 'paramters: {lambda: 2}\n'));
+    const result = await heddle(['merge', wrong, join(folder, 'wrong'), '--json']);
+    const error = errorOf(result);
+    expect(error).toMatchObject({ code: 'ERR_MERGE_UNKNOWN_KEY', class: 'unknown_key' });
+    expect(error.hint).toContain('parameters');
+    expect(result.code).toBe(2);
+    expect(existsSync(join(folder, 'wrong'))).toBe(false);
+  });
+
+  it('says which memory would do', async () => {
+    const result = await heddle(['merge', recipe, join(folder, 'tiny'), '--json', '--memory', '1MB']);
+    expect(errorOf(result)).toMatchObject({ class: 'out_of_memory_budget' });
+    expect(result.code).toBe(5);
+  });
+
+  it('needs a size that is one', async () => {
+    const result = await heddle(['merge', recipe, join(folder, 'x'), '--json', '--memory', 'much']);
+    expect(errorOf(result).message).toContain('512MB');
+    expect(result.code).toBe(2);
+  });
+});

@@ -1,0 +1,114 @@
+// Counting selection, sparsifiers and ranks against a plain sort.
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { breadcrumbsCounts } from '../../../src/combine/merge/breadcrumbs.js';
+import { RowRanks, rowsOf } from '../../../src/combine/merge/della.js';
+import { magnitudeBand } from '../../../src/combine/merge/sparsifiers.js';
+import { currentKernels } from '../../../src/kernels/current.js';
+import { randomTensor } from './fixtures.js';
+
+const kernels = currentKernels();
+const none = (): void => {};
+
+/** Indices by magnitude, largest first, equal ones by index. */
+const sorted = (d: Float32Array): number[] =>
+  Array.from(d, (_, i) => i).sort((a, b) => Math.abs(d[b]) - Math.abs(d[a]) || a - b);
+
+function band(
+  x: Float32Array,
+  base: Float32Array,
+  count: number,
+  skipped: number,
+  cut: number,
+): Float32Array {
+  const sparsifier = magnitudeBand(kernels, count, skipped, none);
+  const parts: [number, number][] =
+    cut > 0 && cut < x.length
+      ? [
+          [0, cut],
+          [cut, x.length],
+        ]
+      : [[0, x.length]];
+  for (const pass of sparsifier.passes) {
+    for (const [begin, end] of parts) pass.accept(x.subarray(begin, end), base.subarray(begin, end), begin);
+    pass.end();
+  }
+  const out = new Float32Array(x.length);
+  // Twice: offset 0 starts anew.
+  for (let run = 0; run < 2; run++)
+    for (const [begin, end] of parts)
+      sparsifier.apply(out.subarray(begin, end), x.subarray(begin, end), base.subarray(begin, end), begin);
+  return out;
+}
+
+describe('magnitudeBand', () => {
+  it('keeps what a sort with ties by index keeps', () => {
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.oneof(
+            fc.constantFrom(0, 1, -1, 0.5, -0.5, 3e-39),
+            fc.float({ noNaN: true, noDefaultInfinity: true }),
+          ),
+          {
+            minLength: 2,
+            maxLength: 60,
+          },
+        ),
+        fc.nat(),
+        fc.nat(),
+        fc.nat(60),
+        (values, a, b, cut) => {
+          const x = Float32Array.from(values);
+          const count = 1 + (a % x.length);
+          const skipped = b % (x.length - count + 1);
+          const want = new Float32Array(x.length);
+          for (const i of sorted(x).slice(skipped, skipped + count)) want[i] = x[i];
+          const got = band(x, new Float32Array(x.length), count, skipped, cut);
+          expect(Array.from(got, (v) => v + 0)).toEqual(Array.from(want, (v) => v + 0));
+        },
+      ),
+      { numRuns: 300, seed: 11 },
+    );
+  });
+
+  it('does so for tensors of several blocks', () => {
+    const x = randomTensor(150_001, 4).map((v) => Math.fround(Math.round(v * 1000) / 1000));
+    const base = randomTensor(150_001, 5, 0.001);
+    const d = x.map((v, i) => v - base[i]);
+    const want = new Float32Array(x.length);
+    for (const i of sorted(d).slice(1500, 1500 + 30_000)) want[i] = d[i];
+    expect(band(x, base, 30_000, 1500, 70_000)).toEqual(want);
+  });
+});
+
+describe('breadcrumbsCounts', () => {
+  it('cuts the outliers where both ends do not fit', () => {
+    expect(breadcrumbsCounts(1000, 0.9, 0.01)).toEqual({ kept: 900, dropped: 10 });
+    expect(breadcrumbsCounts(100, 0.95, 0.2)).toEqual({ kept: 95, dropped: 5 });
+    expect(breadcrumbsCounts(50, 0.5, 0.01)).toEqual({ kept: 25, dropped: 0 });
+  });
+});
+
+describe('RowRanks', () => {
+  it('ranks as a stable sort does', () => {
+    const bits = new Uint32Array(
+      new Float32Array(randomTensor(333, 6).map((v) => Math.abs(Math.round(v * 20)))).buffer,
+    );
+    const order = Array.from(bits, (_, i) => i).sort((a, b) => bits[a] - bits[b] || a - b);
+    const ranks = new RowRanks(333).rank(bits);
+    order.forEach((i, rank) => {
+      expect(ranks[i]).toBe(rank);
+    });
+  });
+});
+
+describe('rowsOf', () => {
+  it('flattens trailing axes, but not in strict mode', () => {
+    expect(rowsOf([6], 6, false)).toEqual({ length: 6, stride: 1, group: 6 });
+    expect(rowsOf([], 1, false)).toEqual({ length: 1, stride: 1, group: 1 });
+    expect(rowsOf([2, 3], 6, true)).toEqual({ length: 3, stride: 1, group: 3 });
+    expect(rowsOf([2, 3, 4], 24, false)).toEqual({ length: 12, stride: 1, group: 12 });
+    expect(rowsOf([2, 3, 4], 24, true)).toEqual({ length: 3, stride: 4, group: 12 });
+  });
+});

@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+import { ConfigError } from '../../../src/config/errors.js';
+import { parseSearchFile, searchOf } from '../../../src/merge/evolve/search-file.js';
+
+const text = `genome:
+  kind: parameters
+  models: [./a, ./b]
+  merge_method: linear
+  layer_granularity: 2
+  bounds: {weight: [0, 1]}
+fitness:
+  type: command
+  command: [node, score.mjs]
+`;
+
+function problemsOf(file: string) {
+  try {
+    parseSearchFile(file, 'search.yaml');
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+const context = { resolveModel: (name: string) => `/home/${name}`, layersOf: async () => 6 };
+
+describe('parseSearchFile', () => {
+  it('fills in defaults and asks the model for its layers', async () => {
+    const file = parseSearchFile(text, 'search.yaml');
+    expect(file.parallel).toBe(1);
+    expect(file.optimizer).toMatchObject({ seed: 0, sigma: 1 / 6, restarts: 0 });
+    expect(file.fitness).toMatchObject({ goal: 'maximize', timeout: 3600 });
+    const { genome } = await searchOf(file, context);
+    // Three groups of two layers, two models.
+    expect(genome.size).toBe(6);
+    const { recipe } = genome.decode(genome.start) ?? {};
+    expect(JSON.stringify(recipe)).toContain('/home/./b');
+  });
+
+  it('reads data-flow genomes', async () => {
+    const flow = `genome: {kind: dataflow, models: [{model: a}, {model: b, layers: 2}], repeats: 2}
+fitness: {type: builtin, task: mnist-lr}
+`;
+    const { genome } = await searchOf(parseSearchFile(flow, 'x'), context);
+    expect(genome.size).toBe((6 + 2) * 2);
+  });
+
+  it('refuses unknown keys at their line, with the nearest known one', () => {
+    const cases: [string, string, string, number][] = [
+      [
+        text.replace('merge_method: linear', 'merge_method: linear\n  smoth: true'),
+        'genome.smoth',
+        'smooth',
+        5,
+      ],
+      [`${text}optimiser: {seed: 1}\n`, 'optimiser', 'optimizer', 10],
+      [`${text}optimizer: {max_evaluation: 10}\n`, 'optimizer.max_evaluation', 'max_evaluations', 10],
+      [`${text}  time_out: 3\n`, 'fitness.time_out', 'timeout', 10],
+    ];
+    for (const [file, path, near, line] of cases) {
+      const [problem, ...others] = problemsOf(file);
+      expect(others).toEqual([]);
+      expect(problem).toMatchObject({ path, line, hint: `did you mean ${near}?` });
+    }
+  });
+
+  it('refuses wrong values, and files that are none', () => {
+    expect(problemsOf(text.replace('layer_granularity: 2', 'layer_granularity: -1'))[0]).toMatchObject({
+      path: 'genome.layer_granularity',
+      line: 5,
+    });
+    for (const file of ['', 'genome: [', `${text}---\n${text}`, 'just text'])
+      expect(problemsOf(file).length).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,199 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { readdir, truncate, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type MergeOptions, mergeRecipe } from '../../../src/merge/merge.node.js';
+import { openModel } from '../../../src/tensor/safetensors/reader.node.js';
+import {
+  readBytes,
+  recipeOf,
+  temporaryFolder,
+  uniform,
+  writeFamily,
+  writeModel,
+  writeText,
+} from './fixtures.js';
+
+const binary = fileURLToPath(new URL('../../../bin/heddle.js', import.meta.url));
+let folder = '';
+
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  await writeFamily(folder, 2, 3001);
+});
+
+const merge = (recipe: string, out: string, options: MergeOptions = {}) =>
+  mergeRecipe(recipe, join(folder, out), { baseFolder: folder, workers: 0, sync: false, ...options });
+
+async function expectNothing(out: string): Promise<void> {
+  await expect(openModel(join(folder, out))).rejects.toMatchObject({ code: 'ERR_MODEL_NOT_FOUND' });
+}
+
+describe('an interrupted merge', () => {
+  it('killed at any moment leaves no model or the whole one, and is resumed to the same bytes', async () => {
+    const recipe = await writeText(join(folder, 'ties.yml'), recipeOf('ties', 2));
+    await merge(recipe, 'whole');
+    const whole = await readBytes(join(folder, 'whole'));
+    const out = join(folder, 'killed');
+    for (const after of [150, 300, 450, 600, 750, 900]) {
+      const child = spawn(process.execPath, [
+        binary,
+        'merge',
+        recipe,
+        out,
+        '--resume',
+        '--overwrite',
+        '--quiet',
+      ]);
+      const ended = new Promise((resolve) => child.on('exit', resolve));
+      setTimeout(() => child.kill('SIGKILL'), after);
+      await ended;
+      const loads = await openModel(out).then(
+        async (model) => (await model.close(), true),
+        () => false,
+      );
+      if (loads) expect((await readBytes(out)).equals(whole)).toBe(true);
+    }
+    await merge(recipe, 'killed', { resume: true, overwrite: true });
+    expect((await readBytes(out)).equals(whole)).toBe(true);
+  });
+
+  it('goes on from the tensors that are finished', async () => {
+    await merge(recipeOf('ties', 2), 'unbroken');
+    const stop = new AbortController();
+    const stopped = new Error('stopped');
+    await expect(
+      merge(recipeOf('ties', 2), 'broken', {
+        signal: stop.signal,
+        onProgress: ({ tensorsDone }) => tensorsDone === 1 && stop.abort(stopped),
+      }),
+    ).rejects.toBe(stopped);
+    await expectNothing('broken');
+    const summary = await merge(recipeOf('ties', 2), 'broken', { resume: true });
+    expect(summary.resumedTensors).toBeGreaterThanOrEqual(1);
+    const unbroken = await readBytes(join(folder, 'unbroken'));
+    expect((await readBytes(join(folder, 'broken'))).equals(unbroken)).toBe(true);
+  });
+
+  it('is not resumed as another merge', async () => {
+    const stop = new AbortController();
+    const onProgress = () => stop.abort(new Error('stopped'));
+    await expect(merge(recipeOf('ties', 2), 'other', { signal: stop.signal, onProgress })).rejects.toThrow(
+      'stopped',
+    );
+    const summary = await merge(recipeOf('task_arithmetic', 2), 'other', { resume: true });
+    expect(summary.resumedTensors).toBe(0);
+  });
+});
+
+describe('inputs', () => {
+  it('that are truncated are refused by name', async () => {
+    await writeModel(join(folder, 'short'), { w: { shape: [1000], values: uniform(1000, 1) } });
+    await truncate(join(folder, 'short', 'model.safetensors'), 2000);
+    const recipe = 'merge_method: linear\nmodels:\n  - model: short\n    parameters: {weight: 1}\n';
+    await expect(merge(recipe, 'from-short')).rejects.toMatchObject({
+      code: 'ERR_INCOMPLETE_BUFFER',
+      message: expect.stringContaining('short'),
+    });
+    await expectNothing('from-short');
+  });
+
+  it('that change while they are read end the merge', async () => {
+    const changed = join(folder, 'tune2', 'model.safetensors');
+    let touched = Promise.resolve();
+    await expect(
+      merge(recipeOf('ties', 2), 'from-changed', {
+        onProgress: () => {
+          touched = utimes(changed, new Date(), new Date(Date.now() + 5000));
+        },
+      }),
+    ).rejects.toMatchObject({ code: 'ERR_INPUT_CHANGED', message: expect.stringContaining('tune2') });
+    await touched;
+    await expectNothing('from-changed');
+  });
+
+  it('with a NaN are named with tensor, element and model, unless the merge is strict', async () => {
+    const values = uniform(70_000, 1);
+    values[66_000] = Number.NaN;
+    await writeModel(join(folder, 'nan'), { w: { shape: [70_000], values } });
+    const recipe = 'merge_method: linear\nmodels:\n  - model: nan\n    parameters: {weight: 1}\n';
+    await expect(merge(recipe, 'from-nan')).rejects.toMatchObject({
+      ...{ code: 'ERR_NONFINITE_INPUT', tensor: 'w', model: 'nan', index: 66_000, count: 1 },
+    });
+    await expectNothing('from-nan');
+    expect((await merge(recipe, 'from-nan', { strict: true })).nonFinite).toBe(1);
+  });
+
+  it('whose sum overflows float16 are refused with the place', async () => {
+    const values = Float32Array.of(1, 65_519, 65_520, -70_000);
+    await writeModel(join(folder, 'large'), { w: { shape: [4], values } });
+    const recipe =
+      'merge_method: linear\nout_dtype: float16\nmodels:\n  - model: large\n    parameters: {weight: 1}\n';
+    await expect(merge(recipe, 'overflow')).rejects.toMatchObject({
+      ...{ code: 'ERR_NONFINITE_OUTPUT', tensor: 'w', index: 2, count: 2 },
+    });
+  });
+
+  it('in threads fail with the same error as in place', async () => {
+    const recipe = 'merge_method: linear\nmodels:\n  - model: nan\n    parameters: {weight: 1}\n';
+    await expect(merge(recipe, 'thread-nan', { workers: 1 })).rejects.toMatchObject({
+      code: 'ERR_NONFINITE_INPUT',
+    });
+  });
+});
+
+describe('the output', () => {
+  it('does not fit a budget below a chunk, and says what would', async () => {
+    await expect(merge(recipeOf('ties', 2), 'tiny', { memory: 1e6 })).rejects.toMatchObject({
+      code: 'ERR_OUT_OF_MEMORY_BUDGET',
+      hint: expect.stringMatching(/--memory \d+MB/),
+    });
+    await expectNothing('tiny');
+  });
+
+  it('is never written over an input', async () => {
+    await expect(merge(recipeOf('ties', 2), 'tune1', { overwrite: true })).rejects.toMatchObject({
+      code: 'ERR_OUTPUT_IS_INPUT',
+    });
+  });
+
+  it('below a file is refused', async () => {
+    await writeText(join(folder, 'a-file'), 'text');
+    await expect(merge(recipeOf('ties', 2), 'a-file/out')).rejects.toMatchObject({
+      code: 'ERR_OUTPUT_FOLDER',
+    });
+  });
+
+  it('on a disk that is full leaves no model, and is resumed once there is room', async () => {
+    const recipe = await writeText(join(folder, 'full.yml'), recipeOf('linear', 2));
+    const out = join(folder, 'full');
+    // The shell's limit on the size of a file stands in for the disk: 4 MB of the 8 MB that are needed.
+    const child = spawn('sh', [
+      '-c',
+      `ulimit -f 8000; exec "$@"`,
+      'sh',
+      process.execPath,
+      binary,
+      'merge',
+      recipe,
+      out,
+      '--json',
+    ]);
+    let printed = '';
+    child.stdout.on('data', (text: Buffer) => (printed += text.toString()));
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    expect(code).not.toBe(0);
+    expect(JSON.parse(printed)).toMatchObject({ error: { code: 'ERR_DISK_FULL' } });
+    await expectNothing('full');
+    await merge(recipe, 'full', { resume: true });
+    await merge(recipe, 'roomy');
+    expect((await readBytes(out)).equals(await readBytes(join(folder, 'roomy')))).toBe(true);
+  });
+
+  it('holds nothing hidden once it is whole', async () => {
+    expect((await readdir(join(folder, 'roomy'))).sort()).toEqual(['merge_report.json', 'model.safetensors']);
+    expect(existsSync(join(folder, 'roomy', '.heddle-partial'))).toBe(false);
+  });
+});

@@ -1,0 +1,433 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import fc from 'fast-check';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { bytesOf, type StoredDtype } from '../../../src/tensor/safetensors/dtype.js';
+import { openModel } from '../../../src/tensor/safetensors/reader.node.js';
+import { layOutModel } from '../../../src/tensor/safetensors/shards.js';
+import type { ModelWriter, ModelWriterOptions, OutputInfo } from '../../../src/tensor/safetensors/writer.js';
+import { createModelWriter } from '../../../src/tensor/safetensors/writer.node.js';
+
+let root: string;
+let out: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'heddle-writer-'));
+  out = join(root, 'out');
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  rmSync(root, { recursive: true, force: true });
+});
+
+const outputs: OutputInfo[] = [
+  { name: 'a', dtype: 'F32', shape: [10, 10] },
+  { name: 'b', dtype: 'BF16', shape: [33] },
+  { name: 'c', dtype: 'I64', shape: [] },
+  { name: 'd', dtype: 'F16', shape: [0, 4] },
+  { name: 'e', dtype: 'U8', shape: [500] },
+];
+
+/** Bytes that depend on the tensor's name and a version. */
+function contentOf({ name, dtype, shape }: OutputInfo, version = 1): Uint8Array {
+  const bytes = bytesOf(
+    dtype,
+    shape.reduce((product, n) => product * n, 1),
+  );
+  return Uint8Array.from(
+    { length: bytes },
+    (_, i) => (i * 7 + name.charCodeAt(0) * 31 + version * 101) & 255,
+  );
+}
+
+async function writeTensors(writer: ModelWriter, version = 1, which = outputs) {
+  for (const output of which) {
+    await writer.write(output.name, 0, contentOf(output, version));
+    await writer.finish(output.name);
+  }
+}
+
+async function writeAll(options: ModelWriterOptions = {}, version = 1) {
+  const writer = await createModelWriter(out, outputs, options);
+  await writeTensors(writer, version);
+  return writer.commit();
+}
+
+/** Which version of the content the folder holds as a whole model. */
+async function versionOf(folder: string): Promise<number> {
+  const model = await openModel(folder);
+  try {
+    expect([...model.tensors.keys()].sort()).toEqual(outputs.map(({ name }) => name).sort());
+    const versions = new Set<number>();
+    for (const output of outputs) {
+      const info = model.tensors.get(output.name);
+      if (info === undefined) throw new Error(output.name);
+      expect(info).toMatchObject({ dtype: output.dtype, shape: output.shape });
+      const bytes = Buffer.from(await model.readBytes(info, 0, info.size));
+      if (bytes.length > 0) versions.add([1, 2].find((v) => bytes.equals(contentOf(output, v))) ?? 0);
+    }
+    expect(versions.size).toBe(1);
+    return [...versions][0];
+  } finally {
+    await model.close();
+  }
+}
+
+const hashes = (folder: string) =>
+  Object.fromEntries(
+    readdirSync(folder).map((name) => [
+      name,
+      createHash('sha256')
+        .update(readFileSync(join(folder, name)))
+        .digest('hex'),
+    ]),
+  );
+
+describe('a written model', () => {
+  it('reads back, whatever the limit of a file, with chunks in any order', async () => {
+    const order = fc.shuffledSubarray(outputs, { minLength: outputs.length });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.nat({ max: 1000 }),
+        order,
+        fc.integer({ min: 1, max: 90 }),
+        async (shardSize, tensors, step) => {
+          rmSync(out, { recursive: true, force: true });
+          const writer = await createModelWriter(out, outputs, { shardSize, sync: false });
+          const pieces = tensors.flatMap((output) => {
+            const bytes = contentOf(output);
+            const width = bytesOf(output.dtype, 1);
+            const starts = Array.from(
+              { length: Math.ceil(bytes.length / (step * width)) },
+              (_, i) => i * step,
+            );
+            return starts.map((begin) => ({
+              output,
+              begin,
+              part: bytes.subarray(begin * width, (begin + step) * width),
+            }));
+          });
+          await Promise.all(
+            pieces.reverse().map(({ output, begin, part }) => writer.write(output.name, begin, part)),
+          );
+          for (const { name } of tensors) await writer.finish(name);
+          await writer.commit();
+          expect(await versionOf(out)).toBe(1);
+          expect(readdirSync(out).filter((name) => name.startsWith('.'))).toEqual([]);
+        },
+      ),
+      { seed: 5, numRuns: 25 },
+    );
+  });
+
+  it('fills files greedily in order, without splitting a tensor', () => {
+    const tensor = (name: string, size: number): OutputInfo => ({ name, dtype: 'U8', shape: [size] });
+    const { files, index, bytes } = layOutModel(
+      [tensor('z', 60), tensor('y', 40), tensor('x', 1), tensor('w', 300)],
+      100,
+    );
+    expect(files.map(({ name, tensors }) => [name, tensors.map((each) => each.name)])).toEqual([
+      ['model-00001-of-00003.safetensors', ['y', 'z']],
+      ['model-00002-of-00003.safetensors', ['x']],
+      ['model-00003-of-00003.safetensors', ['w']],
+    ]);
+    expect(bytes).toBe(401);
+    const content = JSON.parse(index ?? '');
+    expect(content.metadata.total_size).toBe(401);
+    expect(content.weight_map.z).toBe('model-00001-of-00003.safetensors');
+    const whole = layOutModel([tensor('z', 60), tensor('y', 40)], 0);
+    expect(whole.index).toBeUndefined();
+    expect(whole.files.map(({ name }) => name)).toEqual(['model.safetensors']);
+  });
+
+  it('has the same bytes in every run', async () => {
+    await writeAll({ shardSize: 420 });
+    const first = hashes(out);
+    expect(Object.keys(first)).toHaveLength(3 + 1);
+    rmSync(out, { recursive: true });
+    await writeAll({ shardSize: 420, sync: false });
+    expect(hashes(out)).toEqual(first);
+  });
+
+  it('brings its other files along', async () => {
+    writeFileSync(join(root, 'tokenizer.json'), '{"x":1}');
+    const writer = await createModelWriter(out, outputs);
+    await writer.addFile('config.json', '{}');
+    await writer.addFile('tokenizer.json', { from: join(root, 'tokenizer.json') });
+    await writeTensors(writer);
+    expect(readdirSync(out).filter((name) => !name.startsWith('.'))).toEqual([]);
+    await writer.commit();
+    expect(readFileSync(join(out, 'tokenizer.json'), 'utf8')).toBe('{"x":1}');
+    for (const name of ['../x', 'model.safetensors', 'a/b', ''])
+      await expect(writer.addFile(name, '')).rejects.toThrow(
+        expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }),
+      );
+  });
+
+  it('does not appear before every tensor is finished', async () => {
+    const writer = await createModelWriter(out, outputs);
+    await writeTensors(writer, 1, outputs.slice(1));
+    await expect(writer.commit()).rejects.toMatchObject({ code: 'ERR_UNFINISHED_OUTPUT', tensor: 'a' });
+    await expect(openModel(out)).rejects.toMatchObject({ code: 'ERR_MODEL_NOT_FOUND' });
+    // Nor can its hidden files be loaded.
+    await expect(openModel(join(out, '.heddle-partial'))).rejects.toMatchObject({ code: 'ERR_INVALID_JSON' });
+    await writer.abort();
+    expect(readdirSync(out)).toEqual([]);
+  });
+
+  it('takes only bytes within its tensors', async () => {
+    const writer = await createModelWriter(out, outputs);
+    const code = expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' });
+    await expect(writer.write('a', 99, new Uint8Array(8))).rejects.toThrow(code);
+    await expect(writer.write('a', -1, new Uint8Array(4))).rejects.toThrow(code);
+    await expect(writer.write('nowhere', 0, new Uint8Array(4))).rejects.toThrow(code);
+    await writer.abort();
+    await writer.abort();
+    await expect(writer.write('a', 0, new Uint8Array(4))).rejects.toThrow(code);
+  });
+});
+
+describe('an output folder', () => {
+  it('with a model is refused, or its model replaced at the end', async () => {
+    await writeAll();
+    await expect(createModelWriter(out, outputs)).rejects.toMatchObject({ code: 'ERR_OUTPUT_EXISTS' });
+    const writer = await createModelWriter(out, outputs, { overwrite: true });
+    await writeTensors(writer, 2);
+    expect(await versionOf(out)).toBe(1);
+    await writer.commit();
+    expect(await versionOf(out)).toBe(2);
+  });
+
+  it.each([
+    [0, 420],
+    [420, 0],
+    [420, 420],
+    [420, 500],
+  ])('of files of %i bytes becomes one of %i without a left-over', async (before, after) => {
+    await writeAll({ shardSize: before });
+    await writeAll({ shardSize: after, overwrite: true }, 2);
+    expect(await versionOf(out)).toBe(2);
+    const { files, index } = layOutModel(outputs, after);
+    expect(readdirSync(out)).toHaveLength(files.length + (index === undefined ? 0 : 1));
+  });
+
+  it('that holds an input is refused', async () => {
+    await writeAll();
+    for (const inputs of [[out], [join(out, 'model.safetensors')], [join(root, 'out', '..', 'out')]])
+      await expect(createModelWriter(out, outputs, { inputs, overwrite: true })).rejects.toMatchObject({
+        code: 'ERR_OUTPUT_IS_INPUT',
+      });
+    expect(await versionOf(out)).toBe(1);
+  });
+
+  it('that another process is writing to is refused until it closes its journal or ends', async () => {
+    const first = await createModelWriter(out, outputs);
+    await writeTensors(first, 1, outputs.slice(0, 1));
+    const journal = join(out, '.heddle-partial', 'journal.jsonl');
+    const text = readFileSync(journal, 'utf8');
+    const heldBy = (pid: number) => text.replace(`"pid":${process.pid}`, `"pid":${pid}`);
+    // The process that runs this one surely runs.
+    writeFileSync(journal, heldBy(process.ppid));
+    await expect(createModelWriter(out, outputs, { resume: true })).rejects.toMatchObject({
+      code: 'ERR_OUTPUT_BUSY',
+    });
+    writeFileSync(journal, `${heldBy(process.ppid)}{"closed":true}\n`);
+    const second = await createModelWriter(out, outputs, { resume: true });
+    expect([...second.finished]).toEqual(['a']);
+    await second.abort({ keep: true });
+    writeFileSync(journal, heldBy(2 ** 30));
+    const third = await createModelWriter(out, outputs, { resume: true });
+    expect([...third.finished]).toEqual(['a']);
+    await third.abort();
+    await first.abort();
+  });
+
+  it('on a disk that is too small is refused before anything is written', async () => {
+    const huge: OutputInfo[] = [{ name: 'a', dtype: 'F32', shape: [2 ** 24, 2 ** 26] }];
+    await expect(createModelWriter(out, huge)).rejects.toMatchObject({ code: 'ERR_DISK_FULL' });
+    await expect(openModel(out)).rejects.toMatchObject({ code: 'ERR_MODEL_NOT_FOUND' });
+  });
+
+  it('that is a file, or below one, is named', async () => {
+    writeFileSync(out, 'x');
+    await expect(createModelWriter(out, outputs)).rejects.toMatchObject({ code: 'ERR_OUTPUT_FOLDER' });
+    await expect(createModelWriter(join(out, 'x'), outputs)).rejects.toMatchObject({
+      code: 'ERR_OUTPUT_FOLDER',
+    });
+  });
+});
+
+describe('an interrupted output', () => {
+  it('is gone on with from its finished tensors, to the same bytes', async () => {
+    await writeAll({ shardSize: 420 });
+    const whole = hashes(out);
+    rmSync(out, { recursive: true });
+    const first = await createModelWriter(out, outputs, { shardSize: 420, planKey: 'p' });
+    await writeTensors(first, 1, outputs.slice(0, 2));
+    await first.write('e', 0, new Uint8Array(77).fill(9));
+    await first.abort({ keep: true });
+    const second = await createModelWriter(out, outputs, { shardSize: 420, planKey: 'p', resume: true });
+    expect([...second.finished]).toEqual(['a', 'b']);
+    await writeTensors(second, 1, outputs.slice(2));
+    await second.commit();
+    expect(hashes(out)).toEqual(whole);
+  });
+
+  it.each([
+    ['another plan', { planKey: 'q', resume: true }],
+    ['no wish to resume', { planKey: 'p' }],
+    ['another layout', { planKey: 'p', resume: true, shardSize: 100 }],
+  ])('is begun anew with %s', async (_, options) => {
+    const first = await createModelWriter(out, outputs, { planKey: 'p' });
+    await writeTensors(first, 2, outputs.slice(0, 2));
+    await first.abort({ keep: true });
+    const second = await createModelWriter(out, outputs, options);
+    expect(second.finished.size).toBe(0);
+    await writeTensors(second);
+    await second.commit();
+    expect(await versionOf(out)).toBe(1);
+  });
+
+  it('after a crash of the machine counts only what had reached the disk', async () => {
+    const first = await createModelWriter(out, outputs, { planKey: 'p' });
+    await writeTensors(first, 1, outputs.slice(0, 3));
+    await first.abort({ keep: true });
+    const journal = join(out, '.heddle-partial', 'journal.jsonl');
+    const [head, ...lines] = readFileSync(journal, 'utf8').trimEnd().split('\n');
+    const rebooted = JSON.stringify({ ...JSON.parse(head), boot: 'another' });
+    // One of three was synced, the last line was being written.
+    writeFileSync(journal, [rebooted, ...lines, '{"synced":1}', '{"fini'].join('\n'));
+    const second = await createModelWriter(out, outputs, { planKey: 'p', resume: true });
+    expect([...second.finished]).toEqual(['a']);
+    await second.abort();
+  });
+
+  it('whose files are gone is begun anew', async () => {
+    const first = await createModelWriter(out, outputs);
+    await writeTensors(first);
+    await first.abort({ keep: true });
+    rmSync(join(out, '.heddle-partial', 'model.safetensors'));
+    const second = await createModelWriter(out, outputs, { resume: true });
+    expect(second.finished.size).toBe(0);
+    await second.abort();
+  });
+});
+
+const worker = fileURLToPath(new URL('./write-and-die.mjs', import.meta.url));
+const bundleFolder = mkdtempSync(join(tmpdir(), 'heddle-bundle-'));
+const bundle = join(bundleFolder, 'writer.mjs');
+beforeAll(() =>
+  build({
+    entryPoints: [fileURLToPath(new URL('../../../src/tensor/safetensors/writer.node.ts', import.meta.url))],
+    outfile: bundle,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+  }),
+);
+afterAll(() => rmSync(bundleFolder, { recursive: true, force: true }));
+
+describe('a writer that is killed', () => {
+  // The child counts the file operations of a whole write, and ends itself at one of them, as kill -9 does; or lets that and all later ones
+  // fail.
+  const run = (at: number, options: ModelWriterOptions, errno?: string) =>
+    new Promise<{ code: number | null; stdout: string }>((resolve) => {
+      const child = spawn(process.execPath, [
+        worker,
+        bundle,
+        out,
+        JSON.stringify({ outputs, options, at, errno }),
+      ]);
+      let stdout = '';
+      child.stdout.on('data', (data) => {
+        stdout += data;
+      });
+      child.stderr.pipe(process.stderr);
+      child.on('close', (code) => resolve({ code, stdout }));
+    });
+
+  it('at any file operation leaves the old model, the new one, or none that loads; resuming gives the same bytes', async () => {
+    const options = { shardSize: 420, planKey: 'p', sync: false };
+    const { stdout, code } = await run(-1, options);
+    expect(code).toBe(0);
+    const operations = Number(stdout);
+    expect(operations).toBeGreaterThan(20);
+    const whole = hashes(out);
+    const seen = new Set<string>();
+    for (let at = 0; at < operations; at += 2) {
+      rmSync(out, { recursive: true, force: true });
+      mkdirSync(out);
+      await writeAll({ ...options }, 2);
+      expect((await run(at, { ...options, overwrite: true })).code).toBe(null);
+      const state = await versionOf(out).then(
+        String,
+        (error: { code?: string }) => error.code ?? String(error),
+      );
+      expect(['1', '2', 'ERR_MODEL_NOT_FOUND']).toContain(state);
+      seen.add(state);
+      const writer = await createModelWriter(out, outputs, { ...options, overwrite: true, resume: true });
+      await writeTensors(
+        writer,
+        1,
+        outputs.filter(({ name }) => !writer.finished.has(name)),
+      );
+      await writer.commit();
+      expect(hashes(out)).toEqual(whole);
+    }
+    expect(seen).toContain('2');
+    expect(existsSync(join(out, '.heddle-partial'))).toBe(false);
+  });
+
+  it.each([
+    ['ENOSPC', 'ERR_DISK_FULL'],
+    ['EDQUOT', 'ERR_DISK_FULL'],
+    ['EROFS', 'ERR_OUTPUT_READ_ONLY'],
+    ['EACCES', 'ERR_OUTPUT_DENIED'],
+    ['EIO', 'ERR_IO'],
+  ])('or meets %s says %s, and leaves nothing half-written that loads', async (errno, code) => {
+    const options = { shardSize: 420, sync: false };
+    const operations = Number((await run(-1, options)).stdout);
+    for (const at of [0, 3, 9, 14, operations - 6, operations - 3]) {
+      rmSync(out, { recursive: true, force: true });
+      const { stdout } = await run(at, options, errno);
+      expect(stdout.split(' ')[0]).toBe(code);
+      if (existsSync(out))
+        await expect(openModel(out)).rejects.toMatchObject({ code: 'ERR_MODEL_NOT_FOUND' });
+    }
+  });
+});
+
+it('types of every width are laid out and written', async () => {
+  const all: OutputInfo[] = (['F64', 'C64', 'U16', 'F4', 'F8_E4M3', 'BOOL'] as StoredDtype[]).map(
+    (dtype) => ({
+      name: dtype,
+      dtype,
+      shape: [6],
+    }),
+  );
+  const writer = await createModelWriter(out, all);
+  for (const output of all) {
+    await writer.write(output.name, 0, contentOf(output));
+    await writer.finish(output.name);
+  }
+  await writer.commit();
+  const model = await openModel(out);
+  for (const output of all) {
+    const info = model.tensors.get(output.name);
+    if (info) expect(await model.readBytes(info, 0, 6)).toEqual(contentOf(output));
+  }
+  expect(model.tensors.size).toBe(all.length);
+  await model.close();
+});
