@@ -557,26 +557,26 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
     }
     case KernelId::encodeF8E4m3: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "codes";
-      if (op.lengths[1] != n) return "x";
+      if (op.lengths[0] != Extent{n}) return "codes";
+      if (op.lengths[1] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::decodeF8E4m3: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "x";
-      if (op.lengths[1] != n) return "codes";
+      if (op.lengths[0] != Extent{n}) return "x";
+      if (op.lengths[1] != Extent{n}) return "codes";
       return nullptr;
     }
     case KernelId::encodeF8E5m2: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "codes";
-      if (op.lengths[1] != n) return "x";
+      if (op.lengths[0] != Extent{n}) return "codes";
+      if (op.lengths[1] != Extent{n}) return "x";
       return nullptr;
     }
     case KernelId::decodeF8E5m2: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "x";
-      if (op.lengths[1] != n) return "codes";
+      if (op.lengths[0] != Extent{n}) return "x";
+      if (op.lengths[1] != Extent{n}) return "codes";
       return nullptr;
     }
     case KernelId::accumulateSquaresF64: {
@@ -1009,9 +1009,9 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
     }
     case KernelId::sumAbsDeltaF64: {
       [[maybe_unused]] const std::size_t n = op.lengths[1];
-      if (op.lengths[0] != std::size_t{1}) return "sum";
-      if (op.lengths[1] != n) return "x";
-      if (op.lengths[2] != 0 && op.lengths[2] != n) return "base";
+      if (op.lengths[0] != Extent{1}) return "sum";
+      if (op.lengths[1] != Extent{n}) return "x";
+      if (op.lengths[2] != 0 && op.lengths[2] != Extent{n}) return "base";
       return nullptr;
     }
     case KernelId::countMagnitudesU32: {
@@ -1020,19 +1020,19 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto shift = scalarAs<std::uint32_t>(op.scalars[2]);
       [[maybe_unused]] const auto digits = scalarAs<std::uint32_t>(op.scalars[3]);
       [[maybe_unused]] const std::size_t n = op.lengths[1];
-      if (op.lengths[0] != std::size_t{digits}) return "counts";
-      if (op.lengths[1] != n) return "x";
-      if (op.lengths[2] != 0 && op.lengths[2] != n) return "base";
+      if (op.lengths[0] != Extent{digits}) return "counts";
+      if (op.lengths[1] != Extent{n}) return "x";
+      if (op.lengths[2] != 0 && op.lengths[2] != Extent{n}) return "base";
       return nullptr;
     }
     case KernelId::keepBandF32: {
       [[maybe_unused]] const auto lowBits = scalarAs<std::uint32_t>(op.scalars[0]);
       [[maybe_unused]] const auto highBits = scalarAs<std::uint32_t>(op.scalars[1]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "dst";
-      if (op.lengths[1] != std::size_t{2}) return "quota";
-      if (op.lengths[2] != n) return "x";
-      if (op.lengths[3] != 0 && op.lengths[3] != n) return "base";
+      if (op.lengths[0] != Extent{n}) return "dst";
+      if (op.lengths[1] != Extent{2}) return "quota";
+      if (op.lengths[2] != Extent{n}) return "x";
+      if (op.lengths[3] != 0 && op.lengths[3] != Extent{n}) return "base";
       return nullptr;
     }
     case KernelId::dropDeltasF32: {
@@ -1044,25 +1044,25 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto step = scalarAs<std::uint32_t>(op.scalars[5]);
       [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[6]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "dst";
-      if (op.lengths[1] != n) return "x";
-      if (op.lengths[2] != 0 && op.lengths[2] != n) return "base";
+      if (op.lengths[0] != Extent{n}) return "dst";
+      if (op.lengths[1] != Extent{n}) return "x";
+      if (op.lengths[2] != 0 && op.lengths[2] != Extent{n}) return "base";
       return nullptr;
     }
     case KernelId::gateDeltaF32: {
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "dst";
-      if (op.lengths[1] != n) return "x";
-      if (op.lengths[2] != n) return "base";
-      if (op.lengths[3] != n) return "gate";
+      if (op.lengths[0] != Extent{n}) return "dst";
+      if (op.lengths[1] != Extent{n}) return "x";
+      if (op.lengths[2] != Extent{n}) return "base";
+      if (op.lengths[3] != Extent{n}) return "gate";
       return nullptr;
     }
     case KernelId::nearSwapF32: {
       [[maybe_unused]] const auto t = scalarAs<double>(op.scalars[0]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != n) return "dst";
-      if (op.lengths[1] != n) return "base";
-      if (op.lengths[2] != n) return "y";
+      if (op.lengths[0] != Extent{n}) return "dst";
+      if (op.lengths[1] != Extent{n}) return "base";
+      if (op.lengths[2] != Extent{n}) return "y";
       return nullptr;
     }
     default:
