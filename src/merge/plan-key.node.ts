@@ -14,9 +14,12 @@ export function planKey(plan: MergePlan, sources: readonly ModelSource[]): strin
     files.map(({ path, size }) => [path, size, String(statSync(path, { bigint: true }).mtimeNs)]),
   );
   const { outputs, seed, strict, models, config } = plan;
-  const described = JSON.stringify({ version, outputs, seed, strict, models, config, files }, (_, value: unknown) => {
-    if (typeof value === 'bigint') return String(value);
-    return value instanceof Int32Array ? [...value] : value;
-  });
+  const described = JSON.stringify(
+    { version, outputs, seed, strict, models, config, files },
+    (_, value: unknown) => {
+      if (typeof value === 'bigint') return String(value);
+      return value instanceof Int32Array ? [...value] : value;
+    },
+  );
   return createHash('sha256').update(described).digest('hex');
 }
