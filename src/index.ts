@@ -1,6 +1,7 @@
 /** heddle on Node: the library with files behind it. */
 
 export { loadConfig } from './federation/config/load.node.js';
+export { MergeError, RecipeError } from './merge/errors.js';
 export {
   type CommandFitnessOptions,
   commandFitness,
@@ -26,15 +27,14 @@ export {
   type MemoryTensor,
 } from './merge/evolve/memory-merge.node.js';
 export { type ParameterGenomeOptions, parameterGenome } from './merge/evolve/parameter-genome.js';
+export { type MergeOptions, mergeRecipe, planRecipe } from './merge/merge.node.js';
+export type { PlanDescription, TensorDescription } from './merge/planner-describe.js';
 export { RecycleError, UnassignedTensorError } from './merge/recycle/errors.js';
 export { deepenDense, net2Deeper, reorderLayers } from './merge/recycle/layers.js';
 export { layoutOf, type UnitModel, unitModelOf } from './merge/recycle/layout.js';
 export { net2Wider, type WidenOptions } from './merge/recycle/net2wider.js';
 export { type RecycleReport, type RecycleStep, recycle } from './merge/recycle/recycle.js';
 export { type SubcloneOptions, subclone } from './merge/recycle/subclone.js';
-export { MergeError, RecipeError } from './merge/errors.js';
-export { type MergeOptions, mergeRecipe, planRecipe } from './merge/merge.node.js';
-export type { PlanDescription, TensorDescription } from './merge/planner-describe.js';
 export { MemoryBudgetError, NonFiniteOutputError } from './merge/stream/errors.js';
 export type { LayerChange, MergeSummary } from './merge/summary.js';
 export * from './public.js';

@@ -61,7 +61,7 @@ describe('heddle doctor', () => {
 describe('heddle bench kernels', () => {
   it('times a kernel on a back end, checked, with a rate and its share of a plain copy', async () => {
     const result = await heddle([
-      ...['bench', 'kernels', '--filter', 'weightedSumF32', '--backend', 'wasm'],
+      ...['bench', 'kernels', '--filter', 'scaleF32', '--backend', 'wasm'],
       ...['--seconds', '0.05', '--turns', '2', '--json'],
     ]);
     expect(result.code).toBe(0);
@@ -73,12 +73,12 @@ describe('heddle bench kernels', () => {
     expect(rows).toHaveLength(1);
     const [row] = rows;
     expect(row).toMatchObject({
-      kernel: 'weightedSumF32',
+      kernel: 'scaleF32',
       backend: 'wasm',
       'of-ceiling': { ceiling: 'copy' },
     });
-    // 8 inputs and one output of 2 Mi float32: the rate is the bytes over the time.
-    expect(row['gigabytes-per-second']).toBeCloseTo((9 * 4 * 2 ** 21) / row['median-seconds'] / 1e9, 6);
+    // 16 Mi float32, read and written: the rate is the bytes over the time.
+    expect(row['gigabytes-per-second']).toBeCloseTo((8 * 2 ** 24) / row['median-seconds'] / 1e9, 6);
   });
 
   it('cannot use a back end that is missing', async () => {

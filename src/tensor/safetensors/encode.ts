@@ -4,7 +4,7 @@ import { type ParamSpec, ParamSpecError } from '../param-spec.js';
 import { layOutFile } from './format.js';
 
 /**
- * A whole safetensors file of float32 tensors.
+ * A whole safetensors file of float32 tensors in the order of the spec: the SHA-256 of what follows the header is the fingerprint.
  *
  * @param params - `spec.size` values.
  * @param metadata - text by key, as `heddle.round`; `format: pt` is added. Aliases of tied tensors go into `heddle.aliases`.
@@ -24,11 +24,20 @@ export function encodeSafetensors(
       'pass the flat vector of this very model',
     );
   if (spec.has('__metadata__'))
-    throw new ParamSpecError('__metadata__', 'cannot be a tensor of a safetensors file', 'rename the parameter');
+    throw new ParamSpecError(
+      '__metadata__',
+      'cannot be a tensor of a safetensors file',
+      'rename the parameter',
+    );
   const aliases: Record<string, string> =
     Object.keys(spec.aliases).length > 0 ? { 'heddle.aliases': JSON.stringify(spec.aliases) } : {};
   const outputs = spec.entries.map(({ name, shape }) => ({ name, shape, dtype: 'F32' as const }));
-  const { head, tensors, bytes } = layOutFile('model.safetensors', outputs, { ...metadata, ...aliases });
+  const { head, tensors, bytes } = layOutFile(
+    'model.safetensors',
+    outputs,
+    { ...metadata, ...aliases },
+    'given',
+  );
   const file = new Uint8Array(bytes);
   file.set(head);
   const view = new DataView(file.buffer);

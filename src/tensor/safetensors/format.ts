@@ -214,19 +214,22 @@ export interface FileLayout {
  * header padded with spaces to a multiple of eight. So every tensor is aligned to its own type.
  *
  * @param metadata - text by key; `format: pt` is added, which common loaders ask for.
+ * @param order - `given` keeps the order of `outputs`, whose names must differ and whose types must be one.
  * @throws {InvalidArgumentError} for names that no header can hold, two tensors of one name, or a size that is not a whole number of bytes.
  */
 export function layOutFile(
   file: string,
   outputs: readonly OutputInfo[],
   metadata: Readonly<Record<string, string>> = {},
+  order: 'aligned' | 'given' = 'aligned',
 ): FileLayout {
   const alignment = Object.keys(dtypeBits);
   const named = outputs.map((output) => ({ output, key: new TextEncoder().encode(output.name) }));
-  named.sort(
-    (a, b) =>
-      alignment.indexOf(b.output.dtype) - alignment.indexOf(a.output.dtype) || compareBytes(a.key, b.key),
-  );
+  if (order === 'aligned')
+    named.sort(
+      (a, b) =>
+        alignment.indexOf(b.output.dtype) - alignment.indexOf(a.output.dtype) || compareBytes(a.key, b.key),
+    );
   let end = 0;
   const places = named.map(({ output, key }, i) => {
     const { name, dtype, shape } = output;

@@ -10,7 +10,7 @@ const spec = new ParamSpec([
 const values = Float32Array.of(1, -2, 0.5, 3, 1e-40, Number.NaN, 7, -0);
 
 describe('a safetensors file', () => {
-  it('has the layout of the format: length, padded JSON, values in the order of the names', () => {
+  it('has the layout of the format: length, padded JSON, values in the order of the spec', () => {
     const file = encodeSafetensors(spec, values, { 'heddle.round': '3' });
     const view = new DataView(file.buffer);
     const headerLength = Number(view.getBigUint64(0, true));
@@ -19,12 +19,11 @@ describe('a safetensors file', () => {
     const header = JSON.parse(new TextDecoder().decode(file.subarray(8, 8 + headerLength)));
     expect(header).toEqual({
       __metadata__: { format: 'pt', 'heddle.round': '3' },
-      'fc1.bias': { dtype: 'F32', shape: [2], data_offsets: [0, 8] },
-      'fc1.weight': { dtype: 'F32', shape: [2, 3], data_offsets: [8, 32] },
+      'fc1.weight': { dtype: 'F32', shape: [2, 3], data_offsets: [0, 24] },
+      'fc1.bias': { dtype: 'F32', shape: [2], data_offsets: [24, 32] },
     });
     const read = new Float32Array(file.slice(8 + headerLength).buffer);
-    const expected = [...values.subarray(6), ...values.subarray(0, 6)];
-    expect([...read].map((v, i) => Object.is(v, expected[i]))).toEqual(new Array(8).fill(true));
+    expect([...read].map((v, i) => Object.is(v, values[i]))).toEqual(new Array(8).fill(true));
   });
 
   it('names tied tensors once and lists their other names', () => {
@@ -43,9 +42,9 @@ describe('a safetensors file', () => {
   });
 
   it('holds tensors of any other name', () => {
-    const names = ['__proto__', 'constructor', '0', 'ä "quoted" \\ name', '\ud800'];
+    const names = ['__proto__', 'constructor', '0', 'ä "quoted" \\ name'];
     const odd = new ParamSpec(names.map((name) => ({ name, kind: 'weight' as const, shape: [1] })));
-    const file = encodeSafetensors(odd, Float32Array.of(1, 2, 3, 4, 5));
+    const file = encodeSafetensors(odd, Float32Array.of(1, 2, 3, 4));
     const headerLength = Number(new DataView(file.buffer).getBigUint64(0, true));
     const header = JSON.parse(new TextDecoder().decode(file.subarray(8, 8 + headerLength)));
     for (const [i, name] of names.entries())
