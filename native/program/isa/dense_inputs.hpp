@@ -57,7 +57,8 @@ HEDDLE_INLINE unsigned liveLanes(Vec v) {
 
 /// packed[input][row], `stride` floats from input to input (a multiple of the vector), zeros behind the last
 /// row.
-[[maybe_unused]] void packColumns(float* packed, std::size_t stride, const float* x, std::size_t rows, std::size_t inputs) {
+[[maybe_unused]] void packColumns(float* packed, std::size_t stride, const float* x, std::size_t rows,
+                                  std::size_t inputs) {
   for (std::size_t r = 0; r < stride; r += kLanes)
     for (std::size_t k = 0; k < inputs; k += kLanes) {
       Vec block[kLanes];
@@ -100,7 +101,8 @@ struct KeptInputs {
 };
 
 /// Keeps the columns that are not 0 in all rows, in order; or all of them. Returns how many.
-[[maybe_unused]] std::size_t keepColumns(const Scratch& scratch, std::size_t stride, std::size_t inputs, bool skipDead) {
+[[maybe_unused]] std::size_t keepColumns(const Scratch& scratch, std::size_t stride, std::size_t inputs,
+                                         bool skipDead) {
   std::size_t count = 0;
   for (std::size_t k = 0; k < inputs; ++k) {
     unsigned live = 0;
