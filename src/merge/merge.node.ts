@@ -9,13 +9,13 @@ import { bytesOf } from '../tensor/safetensors/dtype.js';
 import type { ModelSource } from '../tensor/safetensors/source.js';
 import type { WrittenModel } from '../tensor/safetensors/writer.js';
 import { createModelWriter } from '../tensor/safetensors/writer.node.js';
-import { version } from '../version.js';
-import type { MergePlan } from './plan.js';
+import { filesBeside } from './files-beside.js';
 import { planKey } from './plan-key.node.js';
 import { type PlanOptions, planMerge } from './planner.js';
 import { checkMethods } from './planner-context.js';
 import { describePlan, type PlanDescription } from './planner-describe.js';
-import { type OpenedModels, openModels } from './planner-models.node.js';
+import type { OpenedModels } from './planner-models.js';
+import { openModels } from './planner-models.node.js';
 import { documentOrder } from './recipe/documents.js';
 import { parseRecipes } from './recipe/parse.js';
 import type { Recipe } from './recipe/recipe.js';
@@ -218,7 +218,7 @@ async function mergeDocument(
     const { signal, onProgress } = options;
     result = await runStream({ plan, sources, writer, lanes, memory, kernels, signal, onProgress });
     await Promise.all(sources.map((source) => source.verify()));
-    for (const { name, from, content } of besides(plan, text, result, options))
+    for (const { name, from, content } of filesBeside(plan, result, { ...options, recipe: text }))
       await writer.addFile(name, from === undefined ? (content ?? '') : { from });
     written = await writer.commit();
   } catch (error) {
@@ -250,38 +250,6 @@ async function mergeDocument(
     layers: layerChanges(result.tensors),
     warnings: [...new Set([...plan.warnings, ...sources.flatMap(({ warnings }) => warnings)])],
   };
-}
-
-/** Files beside the tensors: the plan's, the configuration, and what the merge was. */
-function besides(
-  plan: MergePlan,
-  recipe: string,
-  result: StreamResult,
-  { seed = 0, strict = false }: MergeOptions,
-): MergePlan['files'] {
-  const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
-  const settings = new Map(plan.outputs.map((output) => [output.name, output]));
-  const report = {
-    heddle: version,
-    recipe,
-    seed: String(seed),
-    strict,
-    models: plan.models.map(({ reference }) => reference),
-    tensors: result.tensors.map(({ tensor, method, changeNorm, referenceNorm, nonFinite }) => ({
-      tensor,
-      method,
-      parameters: { ...settings.get(tensor)?.perModel, ...settings.get(tensor)?.global },
-      'change-norm': changeNorm,
-      'reference-norm': referenceNorm,
-      'non-finite': nonFinite,
-    })),
-    warnings: plan.warnings,
-  };
-  return [
-    ...(plan.config === undefined ? [] : [{ name: 'config.json', content: json(plan.config) }]),
-    ...plan.files,
-    { name: 'merge_report.json', content: json(report) },
-  ];
 }
 
 function isDiskFull(error: unknown): boolean {
