@@ -53,6 +53,7 @@ export {
   type FlatTensor,
   readModelBlobs,
 } from './tensor/safetensors/flat-model.js';
+export { ModelTensorError, paramsOfTensors, paramTensors } from './tensor/safetensors/param-model.js';
 export type { ModelFile, ModelSource, TensorInfo } from './tensor/safetensors/source.js';
 export type {
   ModelWriter,
@@ -61,6 +62,14 @@ export type {
   WrittenModel,
 } from './tensor/safetensors/writer.js';
 export type { Trainer, TrainJob, TrainResult } from './train/trainer.js';
+export {
+  type Judgement,
+  type JudgeOptions,
+  openTrainingSession,
+  type TrainingSession,
+  type TrainingSessionOptions,
+  type TrainOptions,
+} from './train/training-session.js';
 export { clip } from './update/clip.js';
 export { fisherDropout } from './update/fisher-dropout.js';
 export { gaussianNoise } from './update/gaussian-noise.js';
