@@ -3,6 +3,7 @@ import type { Kernels } from '../kernels/kernels.js';
 import { loadBackend } from '../kernels/select.js';
 import { formatNumber, formatPercent, printable } from '../report/format.js';
 import { openModel } from '../tensor/safetensors/reader.node.js';
+import { findScales, type ScaleInfo } from '../tensor/safetensors/scales.js';
 import type { ModelSource, TensorInfo } from '../tensor/safetensors/source.js';
 import { type TensorDifference, tensorDifference } from '../tensor/safetensors/statistics.js';
 import { type ByteProgress, createByteProgress } from './byte-progress.js';
@@ -164,11 +165,19 @@ async function compare({
   if (infoA === undefined) return { status: 'only-in-b' };
   if (infoB === undefined) return { status: 'only-in-a' };
   if (!sameShape(infoA, infoB)) return { status: 'shapes-differ' };
-  const difference = await tensorDifference([a, infoA], [b, infoB], { kernels, onBytes: progress.add });
+  const difference = await tensorDifference([a, infoA, scaleOf(a, infoA)], [b, infoB, scaleOf(b, infoB)], {
+    kernels,
+    onBytes: progress.add,
+  });
   // Of two types, or with a zero of another sign, values can be equal where bytes are not; float32 shows it where it holds both types.
   const exact = ![infoA, infoB].some(({ dtype }) => ['F64', 'I64', 'I32'].includes(dtype));
   const same = difference.identical || (exact && difference.different === 0);
   return { status: same ? 'same' : 'different', ...difference };
+}
+
+function scaleOf({ tensors, config }: ModelSource, { name }: TensorInfo): ScaleInfo | undefined {
+  const scale = findScales(tensors, name, config);
+  return typeof scale === 'object' ? scale : undefined;
 }
 
 function sameShape(a: TensorInfo, b: TensorInfo): boolean {

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { loadBackend } from '../kernels/select.js';
 import { formatBytes, formatNumber, printable } from '../report/format.js';
 import { openModel } from '../tensor/safetensors/reader.node.js';
+import { findScales, type ScaleInfo } from '../tensor/safetensors/scales.js';
 import type { ModelSource, TensorInfo } from '../tensor/safetensors/source.js';
 import { type TensorStatistics, tensorStatistics } from '../tensor/safetensors/statistics.js';
 import { createByteProgress } from './byte-progress.js';
@@ -28,7 +29,8 @@ export function inspectCommand(run: Verb): Command {
     .addHelpText(
       'after',
       `
-Norm, mean, least and greatest are over the finite values, in float64.
+Norm, mean, least and greatest are over the finite values, in float64; of eight-bit weights with scales beside
+them, over the values after scaling.
 
 Examples:
   heddle inspect models/base
@@ -59,6 +61,8 @@ interface InspectedTensor extends Partial<TensorStatistics> {
   parameters: number;
   bytes: number;
   file: string;
+  /** The tensor with the scales of its values, and how many rows and columns share one. */
+  scale?: ScaleInfo;
 }
 
 interface Inspection {
@@ -90,7 +94,7 @@ async function inspectModel(
   expectMatches(infos.length, options.filter, source.tensors.keys());
   const tensors = options.values
     ? await withValues(source, infos, output)
-    : infos.map((info) => ({ ...headerOf(info) }));
+    : infos.map((info) => headerOf(source, info));
   const sum = (of: (tensor: InspectedTensor) => number): number =>
     tensors.reduce((all, each) => all + of(each), 0);
   const byDtype = new Map<string, number>();
@@ -118,8 +122,15 @@ async function inspectModel(
   };
 }
 
-function headerOf({ name, dtype, shape, size, bytes, file }: TensorInfo): InspectedTensor {
-  return { name, dtype, shape, parameters: size, bytes, file };
+function headerOf(
+  source: ModelSource,
+  { name, dtype, shape, size, bytes, file }: TensorInfo,
+): InspectedTensor {
+  const scale = findScales(source.tensors, name, source.config);
+  return {
+    ...{ name, dtype, shape, parameters: size, bytes, file },
+    ...(typeof scale === 'object' && { scale }),
+  };
 }
 
 async function withValues(
@@ -133,8 +144,10 @@ async function withValues(
   try {
     const tensors: InspectedTensor[] = [];
     for (const info of infos) {
-      const statistics = await tensorStatistics(source, info, { kernels, onBytes: progress.add });
-      tensors.push({ ...headerOf(info), ...statistics });
+      const header = headerOf(source, info);
+      const tensor = [source, info, header.scale] as const;
+      const statistics = await tensorStatistics(tensor, { kernels, onBytes: progress.add });
+      tensors.push({ ...header, ...statistics });
     }
     await source.verify();
     return tensors;
@@ -152,9 +165,9 @@ function describeInspection(
   const head = ['tensor', 'type', 'shape', ...(measured ? ['norm', 'mean', 'min', 'max', 'NaN', 'Inf'] : [])];
   const flagged = (count: number | undefined): string =>
     count === undefined ? '–' : count > 0 ? colors.red(formatNumber(count)) : '0';
-  const rows = tensors.map(({ name, dtype, shape, norm, mean, min, max, nans, infinities }) => [
+  const rows = tensors.map(({ name, dtype, shape, scale, norm, mean, min, max, nans, infinities }) => [
     printable(name),
-    dtype,
+    scale === undefined ? dtype : `${dtype} scaled by ${scale.block.join(' x ')}`,
     shape.length === 0 ? 'scalar' : shape.join(' x '),
     ...(measured
       ? [...[norm, mean, min, max].map((value) => formatNumber(value)), flagged(nans), flagged(infinities)]

@@ -1,6 +1,7 @@
 /** What a recipe becomes: outputs with their inputs, methods and parameters, all known before a value is read. */
 import type { MergeMethod } from '../combine/merge/method.js';
 import type { StoredDtype } from '../tensor/safetensors/dtype.js';
+import type { ScaleInfo } from '../tensor/safetensors/scales.js';
 
 /** Element types of checkpoints, as safetensors names them; tensors of other types are only copied. */
 export type TensorDtype = StoredDtype;
@@ -20,6 +21,14 @@ export interface InputTensor {
   readonly rows?: RowMapping;
   /** A low-rank product that is added on load. */
   readonly adapter?: LowRankTerm;
+  /** Scales that the stored values are multiplied by on load, before all else. */
+  readonly scale?: InputScale;
+}
+
+/** Scales of an eight-bit weight, in another tensor of its model. */
+export interface InputScale extends ScaleInfo {
+  /** Type of the weight before it was quantized. */
+  readonly dtype: TensorDtype;
 }
 
 /**

@@ -1,5 +1,6 @@
 /** What the planner has to know of a model; everything that can be had without reading a tensor. */
 import type { StoredDtype } from '../tensor/safetensors/dtype.js';
+import type { InputScale } from './plan.js';
 import type { TokenizerFacts } from './tokenizer/vocabulary.js';
 
 export interface TensorFacts {
@@ -31,6 +32,8 @@ export interface ModelFacts {
   readonly tokenizer?: TokenizerFacts;
   readonly companions?: readonly CompanionFile[];
   readonly adapter?: AdapterFacts;
+  /** By weight; the tensors that hold the scales are not among `tensors`. */
+  readonly scales?: ReadonlyMap<string, InputScale>;
 }
 
 /** Names that are copied with a model, in the order in which they are written. */

@@ -85,13 +85,13 @@ export function planTensor(planner: TensorPlanner, slot: TensorSlot): OutputTens
       return copied(planner, slot, donor(slot, found).input);
     }
   }
-  if (refusesScaled(planner, slot, sources)) return undefined;
-  const floats = sources.every(({ input }) => isFloatDtype(input.dtype) && isTensorDtype(input.dtype));
+  const floats = sources.every(({ input }) => isComputed(input));
   if (!floats) return planOther(planner, slot, sources, base);
 
   let inputs: InputTensor[] = sources.map(({ input }) => input);
   const rows = slot.traits.embed ? planner.mapRows?.(slot, inputs, base) : undefined;
   if (rows !== undefined) inputs = inputs.map((input, k) => ({ ...input, rows: rows[k] }));
+  if (rows !== undefined && refusesScaledRows(planner, slot, sources)) return undefined;
   const aligned = alignShapes(
     slot.name,
     inputs,
@@ -126,12 +126,13 @@ export function planTensor(planner: TensorPlanner, slot: TensorSlot): OutputTens
     },
     problems,
   );
-  const mathDtype = planner.dtype ?? mathOf(method, keptInputs, base);
+  const valueDtype = planner.dtype ?? mathOf(method, keptInputs, base);
   const output: OutputTensor = {
     name: slot.name,
     shape: aligned.shape,
-    dtype: planner.outDtype ?? mathDtype,
-    mathDtype,
+    dtype: planner.outDtype ?? valueDtype,
+    // What was scaled is not rounded on the way, as values that are stored in the type would not be.
+    mathDtype: planner.dtype ?? (keptInputs.some(({ scale }) => scale !== undefined) ? 'F32' : valueDtype),
     inputs: keptInputs,
     method,
     base,
@@ -144,9 +145,23 @@ export function planTensor(planner: TensorPlanner, slot: TensorSlot): OutputTens
 /** A method that only copies is none, where the stored bytes are those of the input. */
 function withoutMethod(output: OutputTensor): OutputTensor {
   const [input] = output.inputs;
-  if (input.dtype !== output.dtype || input.rows !== undefined || input.adapter !== undefined) return output;
+  if (input.dtype !== output.dtype || isChanged(input)) return output;
   const { method: _, ...rest } = output;
   return { ...rest, perModel: {}, global: {} };
+}
+
+/** Whether the values are not those that are stored. */
+function isChanged({ rows, adapter, scale }: InputTensor): boolean {
+  return rows !== undefined || adapter !== undefined || scale !== undefined;
+}
+
+function isComputed({ dtype, scale }: InputTensor): boolean {
+  return scale !== undefined || (isFloatDtype(dtype) && isTensorDtype(dtype));
+}
+
+/** Type of the values: that of the storage, or what it was before it was quantized. */
+function valueDtypeOf({ dtype, scale }: InputTensor): TensorDtype {
+  return scale?.dtype ?? dtype;
 }
 
 function tooFew(method: MergeMethod, count: number, base: number, wantedBase: number): boolean {
@@ -195,16 +210,16 @@ function inputOf(model: LoadedModel, name: string): InputTensor | undefined {
   if (model.adapter !== undefined && whole !== undefined && replacement !== undefined)
     return { model: model.adapter.index, name: whole, dtype: replacement.dtype, shape: replacement.shape };
   const term = model.adapter?.terms.get(name);
+  const scale = model.facts.scales?.get(name);
   return {
     model: model.index,
     name,
     dtype: facts.dtype,
     shape: facts.shape,
     ...(term !== undefined && { adapter: term }),
+    ...(scale !== undefined && { scale }),
   };
 }
-
-const PACKED = /\.(qweight|qzeros|weight_packed|SCB|absmax|quant_map|quant_state\..+)$/;
 
 /** Integers, masks and types that merges do not compute with: copied, if that can be right. */
 function planOther(
@@ -215,12 +230,12 @@ function planOther(
 ): OutputTensor | undefined {
   const first = sources[Math.max(base, 0)];
   const rest = sources.filter((source) => source !== first);
-  const packed = PACKED.test(slot.name) || sources.some(({ input }) => !isTensorDtype(input.dtype));
-  if (rest.length > 0 && packed) {
+  const unreadable = sources.some(({ input }) => !isTensorDtype(input.dtype) && !/^U\d/.test(input.dtype));
+  if (rest.length > 0 && unreadable) {
     planner.problems.push({
       className: 'unsupported_dtype',
-      message: `${slot.name} is quantized (${first.input.dtype}) and cannot be merged`,
-      hint: 'merge the models before they are quantized, or copy this one with passthrough',
+      message: `${slot.name} of ${first.model} is ${first.input.dtype}, whose values cannot be computed with`,
+      hint: 'convert it to a float type first, or copy it with passthrough',
       tensor: slot.name,
       model: first.model,
       actual: first.input.dtype,
@@ -244,19 +259,18 @@ function planOther(
   return { ...bytesOutput(slot, first.input), inputs };
 }
 
-/** Whether a source holds eight-bit floats whose values are only right with the scales beside them. */
-function refusesScaled(planner: TensorPlanner, slot: TensorSlot, sources: readonly Found[]): boolean {
-  const scaled = sources.find(({ model, input }) => {
-    const tensors = planner.models.get(model)?.facts.tensors;
-    return (
-      /^F8/.test(input.dtype) && ['_scale', '_scale_inv'].some((end) => tensors?.has(`${input.name}${end}`))
-    );
-  });
-  if (scaled === undefined || (sources.length === 1 && planner.dtype === undefined)) return false;
-  planner.problems.push({
+/** Rows are taken from other models' matrices as they are stored; embeddings are hardly ever quantized to eight bits. */
+function refusesScaledRows(
+  { problems }: TensorPlanner,
+  slot: TensorSlot,
+  sources: readonly Found[],
+): boolean {
+  const scaled = sources.find(({ input }) => input.scale !== undefined);
+  if (scaled === undefined) return false;
+  problems.push({
     className: 'unsupported_dtype',
-    message: `${slot.name} of ${scaled.model} is ${scaled.input.dtype} with scales in another tensor`,
-    hint: 'convert the model to bfloat16 first, or copy it with passthrough and no dtype',
+    message: `${slot.name} of ${scaled.model} is ${scaled.input.dtype} with scales, and its rows cannot be put in another order`,
+    hint: 'convert the model to bfloat16 first, or leave out the tokenizer setting',
     tensor: slot.name,
     model: scaled.model,
     actual: scaled.input.dtype,
@@ -280,11 +294,10 @@ function bytesOutput(slot: TensorSlot, input: InputTensor): OutputTensor {
 
 /** A tensor of one input: its bytes, or its values where they are stored in another type or have to be put together. */
 function copied(planner: TensorPlanner, slot: TensorSlot, input: InputTensor): OutputTensor {
-  const wanted = planner.outDtype ?? planner.dtype ?? input.dtype;
+  const wanted = planner.outDtype ?? planner.dtype ?? valueDtypeOf(input);
   const passthrough = planner.methods.get('passthrough');
-  const computes = isFloatDtype(input.dtype) && isTensorDtype(input.dtype);
-  const changed = wanted !== input.dtype || input.adapter !== undefined || input.rows !== undefined;
-  if (!computes || !changed || passthrough === undefined) return bytesOutput(slot, input);
+  const changed = wanted !== input.dtype || isChanged(input);
+  if (!isComputed(input) || !changed || passthrough === undefined) return bytesOutput(slot, input);
   const rows = input.rows;
   const shape =
     rows?.kind === 'cut'
@@ -296,7 +309,7 @@ function copied(planner: TensorPlanner, slot: TensorSlot, input: InputTensor): O
     ...bytesOutput(slot, input),
     shape,
     dtype: wanted,
-    mathDtype: planner.dtype ?? input.dtype,
+    mathDtype: planner.dtype ?? (input.scale === undefined ? input.dtype : 'F32'),
     method: passthrough,
     perModel: { scale: [1] },
   };
@@ -304,8 +317,8 @@ function copied(planner: TensorPlanner, slot: TensorSlot, input: InputTensor): O
 
 /** Without a dtype in the recipe: the base's for task vectors, else the smallest type that holds all. */
 function mathOf(method: MergeMethod, inputs: readonly InputTensor[], base: number): TensorDtype {
-  if (base >= 0 && isTaskVectorMethod(method.name)) return inputs[base].dtype;
-  return inputs.map(({ dtype }) => dtype).reduce(promote);
+  if (base >= 0 && isTaskVectorMethod(method.name)) return valueDtypeOf(inputs[base]);
+  return inputs.map(valueDtypeOf).reduce(promote);
 }
 
 const WIDTH: Partial<Record<TensorDtype, number>> = {

@@ -8,6 +8,7 @@ import { adapterTerms } from './planner-adapters.js';
 import { configDifferences, cutRows, outputConfig } from './planner-config.js';
 import { checkParameterNames, type MethodLookup, unusedFilters } from './planner-parameters.js';
 import { type PlanProblem, throwProblems } from './planner-problems.js';
+import { settleQuantized } from './planner-quantized.js';
 import { isBaseAModel, type SlotContext, slotsOf, type TensorSlot } from './planner-slots.js';
 import type { ModelFacts } from './planner-sources.js';
 import { type LoadedModel, planTensor, type TensorPlanner } from './planner-tensor.js';
@@ -36,12 +37,12 @@ export interface PlanOptions {
 /**
  * Plans a merge.
  *
- * @param models - every model of `referencesOf(recipe)`, by the text of its reference.
+ * @param given - every model of `referencesOf(recipe)`, by the text of its reference.
  * @throws {MergeError} with the class of what is wrong; tensors that are missing or do not fit are listed together.
  */
 export function planMerge(
   recipe: Recipe,
-  models: ReadonlyMap<string, ModelFacts>,
+  given: ReadonlyMap<string, ModelFacts>,
   options: PlanOptions,
 ): MergePlan {
   const { methods, strict = false } = options;
@@ -60,14 +61,18 @@ export function planMerge(
   checkParameterNames(recipe, method, methods, strict, problems, warnings);
   throwProblems(problems);
 
+  const { models, copied, warnings: notes } = settleQuantized(recipe, method, given);
+  warnings.push(...notes);
   const { loaded, planned } = loadModels(recipe, models);
   const merged = mergedModels(recipe, loaded);
   const override = referencesOf(recipe).find((one) => one.overrideArchitecture)?.overrideArchitecture;
   checkArchitectures(merged, override !== undefined || options.allowMixedArchitectures === true);
-  const architecture = architectureOf(
+  const { known, raw } = architectureOf(
     merged.map(({ facts }) => facts),
     override,
   );
+  // Quantized tensors have names of their own.
+  const architecture = known === undefined || copied ? { raw } : { known, raw };
   const context: SlotContext = { recipe, method, models, architecture };
   const { slots, layers } = allSlots(context);
 

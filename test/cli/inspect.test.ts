@@ -2,6 +2,7 @@ import { cpSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { writeModel } from '../../src/tensor/safetensors/flat-model.node.js';
+import { f32, raw, writeModelFolder } from '../merge/model-files.js';
 import { errorOf, heddle, parsed, root, temporaryFolder } from './run-cli.js';
 
 const sharded = join(root, 'test/golden/safetensors/sharded');
@@ -96,6 +97,29 @@ describe('heddle inspect', () => {
     const nothing = await heddle(['inspect', a, '--filter', 'zzz', '--json']);
     expect(nothing.code).toBe(2);
     expect(errorOf(nothing).hint).toContain('look like gone');
+  });
+});
+
+describe('eight-bit weights with scales', () => {
+  it('are inspected and compared as the values that they stand for', async () => {
+    // Bytes of E4M3: 1, 2, -4 and 0.5; scaled by rows.
+    const bytes = [0x38, 0x40, 0xc8, 0x30];
+    const scaled = writeModelFolder(join(folder, 'scaled'), {
+      w: raw('F8_E4M3', [2, 2], bytes),
+      w_scale: f32([2, 1], [3, 0.5]),
+    });
+    const floats = writeModelFolder(join(folder, 'floats'), { w: f32([2, 2], [3, 6, -2, 0.25]) });
+    const { tensors } = parsed(await heddle(['inspect', scaled, '--json'])) as { tensors?: unknown };
+    expect(tensors).toMatchObject([
+      { name: 'w', dtype: 'F8_E4M3', scale: { name: 'w_scale', block: [1, 2] }, min: -2, max: 6 },
+      { name: 'w_scale', dtype: 'F32' },
+    ]);
+    expect((await heddle(['inspect', scaled])).stdout).toMatch(/w +F8_E4M3 scaled by 1 x 2/);
+    const compared = parsed(await heddle(['diff', scaled, floats, '--filter', 'w', '--json']));
+    expect(compared.tensors).toMatchObject([
+      { name: 'w', status: 'same', identical: false },
+      { status: 'only-in-a' },
+    ]);
   });
 });
 

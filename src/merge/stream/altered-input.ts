@@ -1,7 +1,8 @@
-/** Inputs that are not merged as they are stored: other rows, or a low-rank term added. They are read as float32. */
+/** Inputs that are not merged as they are stored: scaled, other rows, or a low-rank term added. They are read as float32. */
 import type { Kernels } from '../../kernels/kernels.js';
 import { createCodec } from '../../tensor/safetensors/codecs.js';
 import { bytesOf } from '../../tensor/safetensors/dtype.js';
+import { loadScaler, type ScaleInfo, type Scaler } from '../../tensor/safetensors/scales.js';
 import type { ModelSource, TensorInfo } from '../../tensor/safetensors/source.js';
 import type { InputTensor, LowRankTerm, RowFill, RowMapping } from '../plan.js';
 
@@ -15,8 +16,8 @@ export interface InputAccess {
 }
 
 /** Whether an input has to be read this way. */
-export function isAltered({ rows, adapter }: InputTensor): boolean {
-  return rows !== undefined || adapter !== undefined;
+export function isAltered({ rows, adapter, scale }: InputTensor): boolean {
+  return rows !== undefined || adapter !== undefined || scale !== undefined;
 }
 
 export function openAltered(access: InputAccess, input: InputTensor): AlteredInput {
@@ -35,20 +36,24 @@ export function openAltered(access: InputAccess, input: InputTensor): AlteredInp
   return permuted(access, rows, stored, inputWidth);
 }
 
-/** The tensor as its model has it. */
-function stored(access: InputAccess, model: number, name: string): AlteredInput {
+/** The tensor as its model has it; the scales are read once, before the first values. */
+function stored(access: InputAccess, model: number, name: string, scale?: ScaleInfo): AlteredInput {
   const info = access.infoOf(model, name);
   const codec = createCodec(access.kernels, info.dtype, `tensor ${name}`);
+  let scaler: Promise<Scaler> | undefined;
   return async (out, begin) => {
+    if (scale !== undefined) scaler ??= loadScaler(access.sources[model], info, scale, access.kernels);
+    const apply = await scaler;
     const bytes = new Uint8Array(bytesOf(info.dtype, out.length));
     await access.sources[model].readBytes(info, begin, begin + out.length, bytes);
     codec.widen(out, bytes);
+    apply?.(out, begin);
   };
 }
 
 /** W + scale B A: a row of W and the directions of the adapter in one sum, rounded once. */
 function withAdapter(access: InputAccess, input: InputTensor): AlteredInput {
-  const plain = stored(access, input.model, input.name);
+  const plain = stored(access, input.model, input.name, input.scale);
   const { adapter } = input;
   if (adapter === undefined) return plain;
   const width = widthOf(access.infoOf(input.model, input.name).shape);

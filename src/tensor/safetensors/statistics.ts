@@ -2,6 +2,7 @@
 import type { Kernels } from '../../kernels/kernels.js';
 import { createCodec } from './codecs.js';
 import { dtypeBits, isTensorDtype } from './dtype.js';
+import { loadScaler, type ScaleInfo } from './scales.js';
 import type { ModelSource, TensorInfo } from './source.js';
 
 /** Elements read at a time. */
@@ -26,12 +27,15 @@ export interface PassOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A tensor of an open model, with the scales that its values are multiplied by, if it has some. */
+export type MeasuredTensor = readonly [source: ModelSource, info: TensorInfo, scale?: ScaleInfo];
+
 /** Statistics of a tensor in float64; undefined for a type whose values cannot be read. */
 export async function tensorStatistics(
-  source: ModelSource,
-  info: TensorInfo,
+  tensor: MeasuredTensor,
   options: PassOptions,
 ): Promise<TensorStatistics | undefined> {
+  const [, info] = tensor;
   if (!isTensorDtype(info.dtype)) {
     options.onBytes?.(info.bytes);
     return undefined;
@@ -44,7 +48,7 @@ export async function tensorStatistics(
   let nans = 0;
   let infinities = 0;
   const { kernels } = options;
-  for await (const { values } of chunks([[source, info]], options)) {
+  for await (const { values } of chunks([tensor], options)) {
     const [x] = values;
     if (kernels.allFiniteF32(x) === 1) {
       squares += kernels.sumSquaresF32(x);
@@ -116,12 +120,12 @@ export interface TensorDifference {
 
 /** How two tensors of one shape differ, in float64. */
 export async function tensorDifference(
-  a: readonly [ModelSource, TensorInfo],
-  b: readonly [ModelSource, TensorInfo],
+  a: MeasuredTensor,
+  b: MeasuredTensor,
   options: PassOptions,
 ): Promise<TensorDifference> {
   const readable = isTensorDtype(a[1].dtype) && isTensorDtype(b[1].dtype);
-  const sameType = a[1].dtype === b[1].dtype;
+  const sameType = a[1].dtype === b[1].dtype && a[2] === undefined && b[2] === undefined;
   let identical = sameType;
   let different = 0;
   let maxAbsolute = 0;
@@ -212,10 +216,13 @@ interface Chunk {
 
 /** Chunks in order; the next is being read while one is looked at. */
 async function* chunks(
-  tensors: readonly (readonly [ModelSource, TensorInfo])[],
+  tensors: readonly MeasuredTensor[],
   { kernels, onBytes, signal }: PassOptions,
 ): AsyncGenerator<Chunk> {
   const size = tensors[0][1].size;
+  const scalers = await Promise.all(
+    tensors.map(([source, info, scale]) => scale && loadScaler(source, info, scale, kernels)),
+  );
   const readers = tensors.map(([source, info]) => {
     const length = Math.min(size, CHUNK);
     const buffers = [0, 1].map(() => new Uint8Array(Math.ceil((length * dtypeBits[info.dtype]) / 8)));
@@ -242,6 +249,7 @@ async function* chunks(
       if (codec === undefined) return all;
       const part = all.subarray(0, bytes[k].length / codec.width);
       codec.widen(part, bytes[k]);
+      scalers[k]?.(part, begin);
       return part;
     });
     yield { values, bytes };

@@ -25,7 +25,7 @@ function random(n: number, key: number): Float32Array {
 describe('statistics of a tensor', () => {
   it('count what is not finite and measure the rest', async () => {
     const values = Float32Array.of(3, Number.NaN, -4, 0, Number.POSITIVE_INFINITY, -0, Number.NaN);
-    expect(await tensorStatistics(...(await tensorOf(values)), { kernels })).toEqual({
+    expect(await tensorStatistics(await tensorOf(values), { kernels })).toEqual({
       norm: 5,
       mean: -0.25,
       min: -4,
@@ -40,7 +40,7 @@ describe('statistics of a tensor', () => {
     const n = 2_500_000;
     const bytes: number[] = [];
     const tensor = await tensorOf(random(n, 7));
-    const statistics = await tensorStatistics(...tensor, { kernels, onBytes: (b) => bytes.push(b) });
+    const statistics = await tensorStatistics(tensor, { kernels, onBytes: (b) => bytes.push(b) });
     expect(bytes.reduce((sum, b) => sum + b, 0)).toBe(4 * n);
     expect(bytes.length).toBeGreaterThan(1);
     // Five standard deviations of the mean, and of the mean square.
@@ -51,7 +51,7 @@ describe('statistics of a tensor', () => {
   });
 
   it('of nothing, and of types that are only copied', async () => {
-    const empty = await tensorStatistics(...(await tensorOf(new Float32Array(0))), { kernels });
+    const empty = await tensorStatistics(await tensorOf(new Float32Array(0)), { kernels });
     expect(empty).toMatchObject({ norm: 0, mean: Number.NaN, nans: 0 });
     const stored = new Uint8Array(8);
     const model: FlatModel = {
@@ -59,7 +59,7 @@ describe('statistics of a tensor', () => {
     };
     const source = await openModelBlobs('m', await encodeModel(model));
     for (const info of source.tensors.values())
-      expect(await tensorStatistics(source, info, { kernels })).toBeUndefined();
+      expect(await tensorStatistics([source, info], { kernels })).toBeUndefined();
   });
 });
 
