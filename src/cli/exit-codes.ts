@@ -50,6 +50,7 @@ const BY_CODE: Readonly<Record<string, ExitCode>> = {
   ERR_DATA_NON_FINITE: EXIT.data,
   ERR_LABEL_RANGE: EXIT.data,
   ERR_MODEL_NOT_FOUND: EXIT.data,
+  ERR_MODEL_FORMAT: EXIT.data,
   ERR_INPUT_DENIED: EXIT.data,
   ERR_INPUT_CHANGED: EXIT.data,
   ERR_MISSING_SHARD: EXIT.data,

@@ -28,6 +28,7 @@ export function openModelBlobs(
       const blob = files.get(name);
       return blob === undefined ? undefined : byteFile(`${path}/${name}`, blob);
     },
+    list: async () => [...files.keys()],
   });
 }
 

@@ -1,6 +1,6 @@
 /** Models on disk. */
 import { fstatSync } from 'node:fs';
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { InputChangedError } from './errors.js';
 import { modelIoError } from './io-error.js';
@@ -22,7 +22,7 @@ export async function openModel(path: string): Promise<ModelSource> {
   }
   const folder = isFolder ? path : dirname(path);
   return openModelPlace(
-    { path, open: (name) => openFile(join(folder, name), path) },
+    { path, open: (name) => openFile(join(folder, name), path), list: () => readdir(folder) },
     isFolder ? undefined : basename(path),
   );
 }

@@ -2,6 +2,7 @@
 import { InvalidArgumentError } from '../../errors.js';
 import { dtypeBits } from './dtype.js';
 import { ModelFileError } from './errors.js';
+import { foreignFormatError, isForeignFile } from './foreign-format.js';
 import { type FileHeader, LENGTH_BYTES, parseHeader, readHeaderLength } from './format.js';
 import { JsonScanError, type JsonValue, scanJson } from './json-scanner.js';
 import type { ModelFile, ModelSource, TensorInfo } from './source.js';
@@ -26,6 +27,8 @@ export interface ModelPlace {
   readonly path: string;
   /** Opens a file by its name there; undefined if there is none. */
   open(name: string): Promise<ByteFile | undefined>;
+  /** Names of all its files: asked for only to say what is there instead of a model. */
+  list?(): Promise<readonly string[]>;
 }
 
 export const SINGLE_FILE = 'model.safetensors';
@@ -40,8 +43,8 @@ const MAX_JSON_BYTES = 256 * 1024 * 1024;
  *
  * @param single - name of the one file with tensors, where the caller named a file.
  * @throws {SafetensorsFormatError} for a malformed file.
- * @throws {ModelFileError} with `ERR_MODEL_NOT_FOUND`, `ERR_MISSING_SHARD`, `ERR_MISSING_TENSOR`, `ERR_DUPLICATE_TENSOR`,
- *   `ERR_BAD_INDEX` or `ERR_BAD_CONFIG`.
+ * @throws {ModelFileError} with `ERR_MODEL_NOT_FOUND`, `ERR_MODEL_FORMAT` (a checkpoint of another format), `ERR_MISSING_SHARD`,
+ *   `ERR_MISSING_TENSOR`, `ERR_DUPLICATE_TENSOR`, `ERR_BAD_INDEX` or `ERR_BAD_CONFIG`.
  */
 export async function openModelPlace(place: ModelPlace, single?: string): Promise<ModelSource> {
   const open = new Map<string, ByteFile>();
@@ -128,13 +131,17 @@ async function openSingle(
   name: string,
   open: Map<string, ByteFile>,
 ): Promise<ModelContent> {
+  if (isForeignFile(name)) throw foreignFormatError(place.path, [name]);
   const file = await place.open(name);
   if (file === undefined)
-    throw new ModelFileError(
-      'ERR_MODEL_NOT_FOUND',
-      `${place.path}: there is no ${name}${name === SINGLE_FILE ? ` and no ${INDEX_FILE}` : ''}`,
-      'name a safetensors file, or a folder with model.safetensors or model.safetensors.index.json',
-      { model: place.path },
+    throw (
+      foreignFormatError(place.path, (await place.list?.()) ?? []) ??
+      new ModelFileError(
+        'ERR_MODEL_NOT_FOUND',
+        `${place.path}: there is no ${name}${name === SINGLE_FILE ? ` and no ${INDEX_FILE}` : ''}`,
+        'name a safetensors file, or a folder with model.safetensors or model.safetensors.index.json',
+        { model: place.path },
+      )
     );
   open.set(name, file);
   const { metadata, tensors } = await readFileHeader(name, file);

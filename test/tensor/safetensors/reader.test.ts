@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { HeddleError } from '../../../src/errors.js';
 import { openModelBlobs } from '../../../src/tensor/safetensors/blob-reader.js';
 import { layOutFile } from '../../../src/tensor/safetensors/format.js';
 import { openModel } from '../../../src/tensor/safetensors/reader.node.js';
@@ -134,6 +135,32 @@ describe('a model on disk', () => {
       });
       expect(await codeOf(openModel(folder))).toBe('ERR_BAD_INDEX');
     });
+
+  for (const [file, format, mend] of [
+    ['pytorch_model.bin', /pickled PyTorch/, /safe_serialization=True/],
+    ['pytorch_model.bin.index.json', /pickled PyTorch/, /safe_serialization=True/],
+    ['consolidated.00.pth', /pickled PyTorch/, /safe_serialization=True/],
+    ['model-Q4_K_M.gguf', /GGUF/, /safetensors checkpoint that it was made from/],
+    ['tf_model.h5', /TensorFlow/, /safe_serialization=True/],
+    ['adapter_model.safetensors', /adapter without its model/, /<model>\+<adapter>/],
+  ] as const)
+    it(`says what a folder with ${file} holds, and how to convert it`, async () => {
+      for (const name of [index, ...shards]) rmSync(join(folder, name));
+      // Its content is not looked at.
+      writeFileSync(join(folder, file), 'boom');
+      const error = await openModel(folder).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ code: 'ERR_MODEL_FORMAT', model: folder, file });
+      expect((error as HeddleError).problem).toMatch(format);
+      expect((error as HeddleError).hint).toMatch(mend);
+      const dropped = openModelBlobs('page', new Map([[file, new Uint8Array(4)]]));
+      expect(await codeOf(dropped)).toBe('ERR_MODEL_FORMAT');
+    });
+
+  it('refuses a file by the name of another format, and reads a model beside one', async () => {
+    writeFileSync(join(folder, 'model.gguf'), 'GGUF');
+    expect(await codeOf(openModel(join(folder, 'model.gguf')))).toBe('ERR_MODEL_FORMAT');
+    await (await openModel(folder)).close();
+  });
 
   it('is refused where the index is not JSON, and where there is nothing', async () => {
     writeFileSync(join(folder, index), '{"weight_map": {');
