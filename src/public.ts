@@ -61,6 +61,13 @@ export type {
   OutputInfo,
   WrittenModel,
 } from './tensor/safetensors/writer.js';
+export {
+  diagonalFisher,
+  type InputGrams,
+  inputGrams,
+  type LayerGram,
+  type StatisticsOptions,
+} from './train/statistics.js';
 export type { Trainer, TrainJob, TrainResult } from './train/trainer.js';
 export {
   type Judgement,

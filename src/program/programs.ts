@@ -5,6 +5,7 @@ import { checkPerExample } from './contribution.js';
 import type { Widths } from './dims.js';
 import { emitFisher } from './fisher.js';
 import { type Graph, GraphBuilder, paramLeaves } from './graph.js';
+import { type DenseInputs, denseInputs, emitInputGrams, gramSpace } from './input-gram.js';
 import { JobSpaces, TapeBuilder } from './lower/tape-builder.js';
 import type { Model } from './model.js';
 import {
@@ -22,7 +23,7 @@ import { beginStep, countTotals, declareData, type ExampleFormat, runtimeScalar 
 import type { JobProgram, Tape } from './tape.js';
 import { vjp } from './vjp.js';
 
-export type Schedule = 'interleaved' | 'buffered' | 'perExample' | 'evaluation' | 'fisher';
+export type Schedule = 'interleaved' | 'buffered' | 'perExample' | 'evaluation' | 'fisher' | 'inputGram';
 
 /** A job program with what is needed to start it. Plain data: can be sent to workers. */
 export interface BoundProgram extends JobProgram {
@@ -146,6 +147,45 @@ export function fisherProgram(model: Model, options: BatchOptions): BoundProgram
     return assemble(job, options, 'fisher', step, before.build(), after.build(), {});
   });
 }
+
+/**
+ * Program that sums X^T X of the inputs of every dense layer over the examples, one float64 space a layer (`gramSpace`). `before` zeroes
+ * them. Dropout is off; nothing behind the last dense layer's input is computed. Binds `params` (read), the data and the sums.
+ */
+export function inputGramProgram(model: Model, options: BatchOptions): BoundProgram {
+  return cached(model, ['inputGram', options], () => {
+    const job = new JobSpaces();
+    const spec = checked('inputGramProgram', model, options);
+    job.space('params', 'const', 'f32', spec.size);
+    const examples = options.examples ?? { dtype: 'u8' };
+    declareData(job, model, options.batchSize, examples);
+    const graph = withoutDropout(model.graph);
+    const layers = inputGramLayers(model, options.widths);
+    for (const { layer, width } of layers) job.space(gramSpace(layer), 'state', 'f64', width * width);
+    const outputs = layers.flatMap(({ inputs }) => inputs);
+    const step = (batch: number): BuiltStep => {
+      const { tape, lowering } = beginStep(job, {
+        model,
+        graph,
+        spec,
+        outputs,
+        batch,
+        examples,
+        lossScale: 1,
+      });
+      emitInputGrams(lowering, layers);
+      return tape.build();
+    };
+    const before = new TapeBuilder(job);
+    for (const { layer } of layers)
+      before.call('fillF64', [before.place(gramSpace(layer))], [{ literal: 0 }], 'input', layer);
+    return assemble(job, options, 'inputGram', step, before.build(), { ops: [] }, {});
+  });
+}
+
+/** The layers whose inputs {@link inputGramProgram} sums up. */
+export const inputGramLayers = (model: Model, widths?: Widths): DenseInputs[] =>
+  denseInputs(model, withoutDropout(model.graph), widths);
 
 function bindTraining(model: Model, options: TrainingOptions): BoundProgram {
   const spec = checked('trainingProgram', model, options);

@@ -4,15 +4,11 @@ import { sharedF32 } from '../data/shared-memory.js';
 import { InvalidArgumentError } from '../errors.js';
 import { randomKey } from '../kernels/address.js';
 import type { Model } from '../program/model.js';
-import {
-  evaluationProgram,
-  fisherProgram,
-  type TrainingOptions,
-  trainingProgram,
-} from '../program/programs.js';
+import { evaluationProgram, type TrainingOptions, trainingProgram } from '../program/programs.js';
 import { startScalars } from '../program/scalars.js';
 import { programExamples } from './examples.js';
 import type { JobRunner } from './job.js';
+import { fisherSums, type InputGrams, inputGrams } from './statistics.js';
 import type { Evaluation, Trainer, TrainJob, TrainResult } from './trainer.js';
 
 export interface LocalTrainerOptions
@@ -38,6 +34,13 @@ export interface LocalTrainer extends Trainer {
     index: Uint32Array,
     signal?: AbortSignal,
   ): Promise<Float64Array>;
+  /** Mean Gram matrices of the inputs of every dense layer. */
+  inputGrams(
+    params: Float32Array,
+    data: Dataset,
+    index: Uint32Array,
+    signal?: AbortSignal,
+  ): Promise<InputGrams>;
   /** Loss sum and correct predictions over `index`, in batches of `batchSize` in that order. */
   evaluate(
     params: Float32Array,
@@ -165,19 +168,14 @@ export function createLocalTrainer(
       }
     },
     async fisher(params, data, index, signal) {
-      const examples = programExamples(data);
-      const program = fisherProgram(model, { ...batches(index.length, 10), examples: examples.format });
-      const fisher = new Float64Array(params.length);
-      const scalars = startScalars(program, { exampleCount: data.size });
       const gradient = vectors.take(params.length);
       try {
-        const bindings = { ...examples.bindings, params, fisher, gradient };
-        await runner.run({ program, bindings, results: ['fisher'], index, epochs: 1, scalars }, signal);
+        return await fisherSums(model, runner, { params, data, index, gradient, signal });
       } finally {
         vectors.give(gradient);
       }
-      return fisher;
     },
+    inputGrams: (params, data, index, signal) => inputGrams(model, params, data, { index, runner, signal }),
     async evaluate(params, data, index, size, signal) {
       const parts = evaluationParts(index, size);
       const sums = await Promise.all(parts.map((part) => evaluatePart(params, data, part, size, signal)));

@@ -1,0 +1,184 @@
+/** What a model can measure on data for merge rules that weigh models by it: diagonal Fisher information, Gram matrices of inputs. */
+import type { Dataset } from '../data/dataset.js';
+import { sharedF32 } from '../data/shared-memory.js';
+import { InvalidArgumentError } from '../errors.js';
+import { currentKernels } from '../kernels/current.js';
+import { type DenseInputs, gramSpace } from '../program/input-gram.js';
+import type { Model } from '../program/model.js';
+import { fisherProgram, inputGramLayers, inputGramProgram } from '../program/programs.js';
+import { startScalars } from '../program/scalars.js';
+import { programExamples } from './examples.js';
+import { createInlineRunner } from './inline-runner.js';
+import type { JobRunner } from './job.js';
+
+export interface StatisticsOptions {
+  /** Examples to measure on, as indices into the data, at least one. Default: all. */
+  index?: Uint32Array;
+  /** Runs the job, as the `runner` of a training session. Default: the calling thread, with the kernels of `init()`. */
+  runner?: JobRunner;
+  signal?: AbortSignal;
+}
+
+/** The inputs of one dense layer in the mean over examples. */
+export interface LayerGram extends Omit<DenseInputs, 'inputs'> {
+  /** X^T X / n, [width, width], symmetric, row-major. */
+  readonly gram: Float64Array;
+}
+
+export interface InputGrams {
+  /** Examples behind the means. */
+  readonly examples: number;
+  /** In the order of the forward pass. */
+  readonly layers: readonly LayerGram[];
+}
+
+/** Examples of a batch: single gradients of a batch are kept at once where a layer has no shortcut. */
+const kFisherBatch = 10;
+/** A long product is faster than many short ones; its float32 sums stay exact to 64 * 2^-24. */
+const kGramBatch = 64;
+
+/**
+ * Diagonal of the empirical Fisher information: the mean over examples of the squared gradient of log p(label | x), with the labels of
+ * the data. Gradients are squared example by example, dropout is off.
+ *
+ * @param params - flat values in the layout of `model.spec`.
+ * @returns one value >= 0 for each parameter, same layout; equal bytes on every runner of a numeric profile.
+ * @throws {InvalidArgumentError} for values or an index that do not fit. @throws {PerExampleError} for a model that couples examples.
+ * @see Matena and Raffel 2022, "Merging Models with Fisher-Weighted Averaging" (arXiv 2111.09832), section 2.2.
+ * @example const fisher = await diagonalFisher(model, params, data, { index });
+ */
+export async function diagonalFisher(
+  model: Model,
+  params: Float32Array,
+  data: Dataset,
+  options: StatisticsOptions = {},
+): Promise<Float32Array> {
+  const index = checkedIndex('diagonalFisher', model, params, data, options);
+  const gradient = sharedF32(params.length);
+  const sums = await withRunner(options, (runner) =>
+    fisherSums(model, runner, { params, data, index, gradient, signal: options.signal }),
+  );
+  return Float32Array.from(sums, (sum) => sum / index.length);
+}
+
+/**
+ * Mean Gram matrix X^T X / n of the inputs of every dense layer (a weight that meets the data in a product; its uses at several places
+ * or times count as further inputs). Convolutions have none: RegMean is defined for linear layers, and merges all else by the mean.
+ * Dropout is off.
+ *
+ * @param params - flat values in the layout of `model.spec`.
+ * @returns float64 sums of float32 products of 64 examples; equal bytes on every runner of a numeric profile.
+ * @throws {InvalidArgumentError} for values or an index that do not fit.
+ * @see Jin et al. 2023, "Dataless Knowledge Fusion by Merging Weights of Language Models" (arXiv 2212.09849), section 3.2.
+ * @example const { layers } = await inputGrams(model, params, data, { index });
+ */
+export async function inputGrams(
+  model: Model,
+  params: Float32Array,
+  data: Dataset,
+  options: StatisticsOptions = {},
+): Promise<InputGrams> {
+  const index = checkedIndex('inputGrams', model, params, data, options);
+  const examples = programExamples(data);
+  const program = inputGramProgram(model, { ...batches(index, kGramBatch), examples: examples.format });
+  const layers = inputGramLayers(model).map(({ inputs, ...layer }) => {
+    return { ...layer, uses: inputs.length, gram: new Float64Array(layer.width * layer.width) };
+  });
+  const sums = Object.fromEntries(layers.map(({ layer, gram }) => [gramSpace(layer), gram]));
+  const scalars = startScalars(program, { exampleCount: data.size });
+  const bindings = { ...examples.bindings, params, ...sums };
+  const results = Object.keys(sums);
+  await withRunner(options, (runner) =>
+    runner.run({ program, bindings, results, index, epochs: 1, scalars }, options.signal),
+  );
+  return {
+    examples: index.length,
+    layers: layers.map(({ uses, gram, ...layer }) => {
+      symmetrise(gram, layer.width, uses * index.length);
+      return { ...layer, gram };
+    }),
+  };
+}
+
+/** Sums over the examples of every squared gradient entry. @param job.gradient - scratch of the parameters' length. */
+export async function fisherSums(
+  model: Model,
+  runner: JobRunner,
+  job: {
+    params: Float32Array;
+    data: Dataset;
+    index: Uint32Array;
+    gradient: Float32Array;
+    signal?: AbortSignal;
+  },
+): Promise<Float64Array> {
+  const { params, data, index, gradient, signal } = job;
+  const examples = programExamples(data);
+  const program = fisherProgram(model, { ...batches(index, kFisherBatch), examples: examples.format });
+  const fisher = new Float64Array(params.length);
+  const scalars = startScalars(program, { exampleCount: data.size });
+  const bindings = { ...examples.bindings, params, fisher, gradient };
+  await runner.run({ program, bindings, results: ['fisher'], index, epochs: 1, scalars }, signal);
+  return fisher;
+}
+
+/** Divides by the count and puts the upper triangle in both: a product's chains differ on the two sides where a kernel skips zeros. */
+function symmetrise(gram: Float64Array, width: number, count: number): void {
+  for (let i = 0; i < width; i++)
+    for (let j = i; j < width; j++) {
+      const mean = gram[i * width + j] / count;
+      gram[i * width + j] = mean;
+      gram[j * width + i] = mean;
+    }
+}
+
+function batches({ length }: Uint32Array, wanted: number): { batchSize: number; tailSize: number } {
+  const batchSize = Math.min(wanted, length);
+  return { batchSize, tailSize: length % batchSize };
+}
+
+async function withRunner<T>(
+  { runner }: StatisticsOptions,
+  work: (runner: JobRunner) => Promise<T>,
+): Promise<T> {
+  if (runner) return work(runner);
+  const inline = createInlineRunner(currentKernels());
+  try {
+    return await work(inline);
+  } finally {
+    await inline.dispose();
+  }
+}
+
+function checkedIndex(
+  where: string,
+  model: Model,
+  params: Float32Array,
+  data: Dataset,
+  { index }: StatisticsOptions,
+): Uint32Array {
+  const { size } = model.spec;
+  if (params.length !== size)
+    throw new InvalidArgumentError(
+      where,
+      'params',
+      `${size} values, as '${model.name}' has`,
+      `${params.length} values`,
+    );
+  if (data.exampleSize !== model.inputSize)
+    throw new InvalidArgumentError(
+      where,
+      'data',
+      `examples of ${model.inputSize} values`,
+      `${data.exampleSize} values`,
+    );
+  const chosen = index ?? Uint32Array.from({ length: data.size }, (_, i) => i);
+  if (chosen.length === 0 || chosen.some((example) => example >= data.size))
+    throw new InvalidArgumentError(
+      where,
+      'index',
+      `at least one example number below ${data.size}`,
+      chosen.length === 0 ? 'none' : Math.max(...chosen),
+    );
+  return chosen;
+}
