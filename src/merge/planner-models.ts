@@ -9,6 +9,7 @@ import {
 } from './planner-sources.js';
 import type { ModelReference } from './recipe/model-reference.js';
 import { type Recipe, referencesOf } from './recipe/recipe.js';
+import { openSidecar } from './sidecars/sidecar.js';
 import { readTokenizerFacts } from './tokenizer/vocabulary.js';
 
 export interface OpenedModels {
@@ -78,6 +79,7 @@ export async function openModelsFrom(recipe: Recipe, store: ModelStore): Promise
         recipe.tokenizer === undefined ? undefined : readTokenizerFacts(reference.text, texts);
       const adapter =
         reference.lora && (await openAdapter(store, await store.find(reference, reference.lora.path), open));
+      const sidecar = await openSidecar(recipe.method, path, store, open);
       models.set(reference.text, {
         path,
         tensors: source.tensors,
@@ -85,6 +87,7 @@ export async function openModelsFrom(recipe: Recipe, store: ModelStore): Promise
         ...(tokenizer && { tokenizer }),
         companions,
         ...(adapter && { adapter }),
+        ...(sidecar && { sidecar }),
       });
     }
   } catch (error) {
@@ -138,7 +141,10 @@ async function openAdapter(
   }
   if (typeof config !== 'object' || config === null) throw fail('adapter_config.json does not hold a map');
   const path = store.join(place, ADAPTER_FILE);
-  if (!(await store.exists(path))) throw fail(`has no ${ADAPTER_FILE}`);
+  if (!(await store.exists(path)))
+    throw (await store.exists(store.join(place, 'adapter_model.bin')))
+      ? fail(`holds a pickled adapter_model.bin, which is not opened; save it as ${ADAPTER_FILE}`)
+      : fail(`has no ${ADAPTER_FILE}`);
   const { tensors } = await open(path);
   return { path, tensors, config: config as Record<string, unknown> };
 }

@@ -14,6 +14,8 @@ import type { ModelFacts } from './planner-sources.js';
 import { type LoadedModel, planTensor, type TensorPlanner } from './planner-tensor.js';
 import { planFiles, planVocabulary } from './planner-vocabulary.js';
 import { type MergeInputs, type Recipe, referencesOf } from './recipe/recipe.js';
+import { attachSidecars } from './sidecars/attach.js';
+import { sidecarFile } from './sidecars/sidecar.js';
 
 export interface PlanOptions {
   /** The methods that a recipe may name. */
@@ -46,13 +48,17 @@ export function planMerge(
   options: PlanOptions,
 ): MergePlan {
   const { methods, strict = false } = options;
-  const method = methods.get(recipe.method);
+  // The reference tool has no methods that merge by measurements.
+  const names = methods.names.filter((name) => !strict || sidecarFile(name) === undefined);
+  const method = names.includes(recipe.method) ? methods.get(recipe.method) : undefined;
   if (method === undefined) {
-    const near = nearest(recipe.method, methods.names);
+    const near = nearest(recipe.method, names);
     throw new MergeError(
       'unknown_method',
-      `${recipe.origin.source}: merge_method is ${JSON.stringify(recipe.method)}, which is not a method`,
-      `${near === undefined ? '' : `did you mean "${near}"? `}methods: ${methods.names.join(', ')}`,
+      `${recipe.origin.source}: merge_method is ${JSON.stringify(recipe.method)}, which is not a method${
+        strict && methods.names.includes(recipe.method) ? ' of mergekit' : ''
+      }`,
+      `${near === undefined ? '' : `did you mean "${near}"? `}methods: ${names.join(', ')}`,
       { recipePath: 'merge_method', actual: recipe.method },
     );
   }
@@ -99,7 +105,9 @@ export function planMerge(
   const donor = recipe.baseModel === undefined ? merged[0] : (loaded.get(recipe.baseModel.text) ?? merged[0]);
   const outputs = slots.map((slot) => planTensor(planner, slot)).filter((output) => output !== undefined);
   throwProblems(problems);
-  const written = strict ? outputs : withoutTiedHead(outputs, slots, donor.facts, warnings);
+  const untied = strict ? outputs : withoutTiedHead(outputs, slots, donor.facts, warnings);
+  const written = attachSidecars(method.name, untied, [...loaded.values()], { planned, problems, warnings });
+  throwProblems(problems);
   const { config } = donor.facts;
   warnings.push(
     ...slicesWithoutBase(recipe, method),
@@ -117,7 +125,9 @@ export function planMerge(
         layers,
         dtype: recipe.outDtype ?? recipe.dtype,
         // The reference tool leaves vocab_size as it was when it cuts.
-        vocabularySize: vocabulary?.rows ?? (strict ? undefined : cutRows(written)),
+        vocabularySize:
+          vocabulary?.rows ??
+          (strict ? undefined : (cutRows(written) ?? adapterRows(written, slots, planned))),
       }),
     }),
     files:
@@ -235,6 +245,18 @@ function entriesOf({ models, slices }: MergeInputs): string[] {
     ...(models ?? []).map(({ model }) => model.text),
     ...(slices ?? []).flatMap(({ sources }) => sources.map(({ model }) => model.text)),
   ];
+}
+
+/** Rows of an embedding that an adapter holds whole: it may have been trained with tokens of its own. */
+function adapterRows(
+  outputs: readonly OutputTensor[],
+  slots: readonly TensorSlot[],
+  models: readonly PlannedModel[],
+): number | undefined {
+  const embeddings = new Set(slots.filter(({ traits }) => traits.embed).map(({ name }) => name));
+  return outputs.find(
+    ({ name, inputs }) => embeddings.has(name) && inputs.some(({ model }) => models[model].adapter === true),
+  )?.shape[0];
 }
 
 /** A head that the configuration ties to the embedding would be ignored on load, and counted twice. */

@@ -67,6 +67,10 @@ describe('adapters', () => {
         ?.inputs[0].adapter?.scale;
     expect(scaleOf({ use_rslora: true })).toBeCloseTo(6 / Math.SQRT2, 12);
     expect(scaleOf({ alpha_pattern: { q: 2 } })).toBe(1);
+    expect(scaleOf({ alpha_pattern: { 'h.1.q': 9, 'h\\.\\d+\\.(?:k|q)': 4 } })).toBe(2);
+    expect(scaleOf({ alpha_pattern: { '^q': 9, '^h.*q$': 8 } })).toBe(4);
+    expect(scaleOf({ r: 7, rank_pattern: { q: 2 } })).toBe(3);
+    expect(scaleOf({ lora_alpha: undefined })).toBe(4);
   });
 
   for (const [what, make, message] of [
@@ -76,6 +80,15 @@ describe('adapters', () => {
       /no place/,
     ],
     ['without a partner', facts({ [`${PREFIX}h.0.q.lora_A.weight`]: [2, 3] }), /no partner/],
+    ['without the other partner', facts({ [`${PREFIX}h.0.q.lora_B.weight`]: [4, 2] }), /no partner/],
+    ['without tensors', facts({}), /no tensors/],
+    ['of another rank than they say', facts(LOW, { r: 4 }), /rank 2.*says 4/],
+    [
+      'with patterns that take long to match',
+      facts(LOW, { alpha_pattern: { '(a+)+$': 1 } }),
+      /regular expression/,
+    ],
+    ['without a number for alpha', facts(LOW, { lora_alpha: 'big' }), /lora_alpha/],
     ['of other shapes', facts({ ...LOW, [`${PREFIX}h.0.q.lora_B.weight`]: [5, 2] }), /do not make/],
     ['of another kind', facts(LOW, { peft_type: 'IA3' }), /not LORA/],
     ['with magnitudes', facts(LOW, { use_dora: true }), /DoRA/],
