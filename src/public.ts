@@ -1,6 +1,11 @@
 /** What both entries of the package export; `index.ts` and `index.web.ts` add what differs. */
 export { type Aggregator, type AggregatorOptions, createAggregator } from './combine/aggregator.js';
 export { UpdateRejectedError, WeightRangeError } from './combine/errors.js';
+export { MergeMethodError } from './combine/merge/errors.js';
+export { linear, slerp } from './combine/merge/functions.js';
+export { mergeModels } from './combine/merge/in-memory.js';
+export type { MergeMethodName, MethodOptions } from './combine/merge/method-options.js';
+export { type InMemoryModel, ModelMismatchError, type NamedTensor } from './combine/merge/models.js';
 export {
   fixedDenominator,
   type GatheringReducer,
@@ -40,6 +45,18 @@ export type { KernelBuffer } from './kernels/buffer.js';
 export { BackendUnavailableError } from './kernels/errors.js';
 export type { BackendName, Kernels } from './kernels/kernels.js';
 export { type BackendInfo, type BackendOptions, loadBackend } from './kernels/select.js';
+export type { ModelFiles } from './merge/blob-store.js';
+export { MergeError, RecipeError } from './merge/errors.js';
+export {
+  type MergeBlobsOptions,
+  type MergedBlobs,
+  mergeRecipeBlobs,
+  planRecipeBlobs,
+} from './merge/merge-blobs.js';
+export type { PlanDescription, TensorDescription } from './merge/planner-describe.js';
+export { MemoryBudgetError, NonFiniteOutputError } from './merge/stream/errors.js';
+export type { StreamProgress } from './merge/stream/stream.js';
+export type { LayerChange, MergeSummary } from './merge/summary.js';
 export { cifar10Cnn, mlp, mnistCnn, softmaxRegression } from './nn/zoo.js';
 export { defineModel, type Model } from './program/model.js';
 export { ParamSpec } from './tensor/param-spec.js';

@@ -7,7 +7,8 @@ export type MergeErrorCode =
   | 'ERR_ANTIPODAL_CANCELLATION'
   | 'ERR_SINGULAR_INTERPOLATION'
   | 'ERR_TOO_FEW_MODELS'
-  | 'ERR_NONFINITE_INPUT';
+  | 'ERR_NONFINITE_INPUT'
+  | 'ERR_NONFINITE_OUTPUT';
 
 /** A merge method cannot give a tensor with these values and parameters. */
 export class MergeMethodError extends HeddleError {

@@ -1,172 +1,238 @@
-/** Merging models that are in memory: flat vectors, or tensors by name. */
-import { InvalidArgumentError, ShapeMismatchError } from '../../errors.js';
+/** Merging models that are in memory: flat vectors, tensors by name, or what `readModel` gives. */
+import { nearest, toCamel } from '../../config/names.js';
+import { InvalidArgumentError } from '../../errors.js';
 import { currentKernels } from '../../kernels/current.js';
 import type { Kernels } from '../../kernels/kernels.js';
-import { type MergeMethod, mergeInMemory, type ParameterSpec } from './method.js';
+import { overflowLimit } from '../../tensor/safetensors/dtype.js';
+import type { FlatTensor } from '../../tensor/safetensors/flat-model.js';
+import { MergeMethodError } from './errors.js';
+import type { MergeMethod, ParameterSpec, TensorContext } from './method.js';
+import type { CommonOptions, MergeMethodName, MethodOptions } from './method-options.js';
+import {
+  alignedTensors,
+  carriedOver,
+  type InMemoryModel,
+  isMergeable,
+  modelOf,
+  type NamedTensor,
+} from './models.js';
 import { findMergeMethod, mergeMethods } from './registry.js';
+import { resultDtype } from './result-dtype.js';
 
-/** A tensor with its shape (row-major). */
-export interface NamedTensor {
-  readonly shape: readonly number[];
-  readonly values: Float32Array;
-}
-/** A model as one flat vector, or as tensors by name. */
-export type InMemoryModel = Float32Array | ReadonlyMap<string, NamedTensor>;
+/** Methods for which a base is one more model. */
+const BASE_IS_A_MODEL: readonly string[] = ['linear', 'karcher'];
 
-/** A parameter: one number for all, or for per-model parameters one a model. */
-export type MergeParameter = number | boolean | readonly number[];
-
-export interface InMemoryOptions {
-  /** Common ancestor, for methods that work on task vectors. */
-  base?: InMemoryModel;
-  /** Names as in recipes: `weight`, `density`, `lambda`, `normalize`, `t`, ... */
-  parameters?: Readonly<Record<string, MergeParameter>>;
-  /** Seed of randomised methods. Default: 0. */
-  seed?: number | string | bigint;
-  /** Reproduce the reference tool's quirks. Default: false. */
-  strict?: boolean;
-  kernels?: Kernels;
+interface RawOptions extends CommonOptions {
+  readonly method: string;
+  readonly base?: InMemoryModel;
+  readonly [parameter: string]: unknown;
 }
 
 /**
- * Merges models with any method of the registry, tensor by tensor. A flat vector counts as one tensor.
+ * Merges models with any method, tensor by tensor.
  *
- * @returns a model of the kind of the first, in new memory.
- * @throws {InvalidArgumentError} for an unknown method or parameter, a missing base, or a wrong number of models or values.
- * @throws {ShapeMismatchError} for models of different sizes. @throws {MergeMethodError} where the method has no result.
+ * Values are computed from float32 and, where a model has types (`readModel`), rounded once when it is written, in the base's type for
+ * task vectors and else in the smallest that holds all. For models of one type the bytes are those of `mergeRecipe`.
+ *
+ * @param models - those to merge, all of one kind and with the same tensors; the base goes into `options`.
+ * @param options - `method` as in recipes, its parameters in camel case, and what {@link CommonOptions} has.
+ * @returns a model of the same kind in new memory; integers and packed types, which have to be equal in all, are carried over.
+ * @throws {InvalidArgumentError} for an unknown method or option, a missing base, or a wrong number of models or values.
+ * @throws {ShapeMismatchError}, {@link ModelMismatchError} for models that do not fit together.
+ * @throws {@link MergeMethodError} where the method has no result, or one that is not finite.
  * @example
- * const merged = mergeModels('ties', [a, b], { base, parameters: { weight: 1, density: 0.2 } });
+ * const merged = mergeModels([a, b], { method: 'ties', base, weight: [0.6, 0.4], density: 0.2 });
  */
-export function mergeModels<M extends InMemoryModel>(
-  method: string,
+export function mergeModels<M extends InMemoryModel, N extends MergeMethodName>(
   models: readonly M[],
-  options: InMemoryOptions = {},
+  options: { method: N } & MethodOptions[N],
 ): M {
-  const found = findMergeMethod(method);
-  if (!found)
+  const raw = options as unknown as RawOptions;
+  const method = findMergeMethod(raw.method);
+  if (!method) {
+    const names = mergeMethods.map(({ name }) => name);
+    const near = nearest(String(raw.method), names);
     throw new InvalidArgumentError(
       'mergeModels',
       'method',
-      `one of ${mergeMethods.map(({ name }) => name).join(', ')}`,
-      method,
+      `one of ${names.join(', ')}`,
+      raw.method,
+      near && `did you mean "${near}"?`,
     );
-  const plan = planModels(found, models, options);
-  const [first] = plan.inputs;
-  if (first instanceof Float32Array) return plan.merge('model', (model) => flatOf(model, first)) as M;
-  const merged = new Map<string, NamedTensor>();
-  for (const [name, { shape }] of first) {
-    const inputs = (model: InMemoryModel): NamedTensor => tensorOf(model, name, shape);
-    merged.set(name, { shape, values: plan.merge(name, inputs) });
   }
-  return merged as InMemoryModel as M;
+  return mergeWith(method, models, raw);
 }
 
-/** sum w_i x_i, over sum w_i unless `normalize` is false. @param options.weights - one a model; default: equal. */
-export const linear = <M extends InMemoryModel>(
+function mergeWith<M extends InMemoryModel>(
+  method: MergeMethod,
   models: readonly M[],
-  {
-    weights = models.map(() => 1),
-    normalize = true,
-  }: { weights?: readonly number[]; normalize?: boolean } = {},
-): M => mergeModels('linear', models, { parameters: { weight: weights, normalize } });
-
-/** Spherical interpolation, tensor by tensor, from `a` (t = 0) to `b` (t = 1). */
-export const slerp = <M extends InMemoryModel>(a: M, b: M, { t }: { t: number }): M =>
-  mergeModels('slerp', [b], { base: a, parameters: { t } });
-
-function planModels(method: MergeMethod, models: readonly InMemoryModel[], options: InMemoryOptions) {
-  const { base, parameters = {}, seed = 0, strict = false, kernels = currentKernels() } = options;
+  options: RawOptions,
+): M {
   const where = `mergeModels (${method.name})`;
+  const { base, seed = 0, strict = false, onTensor, kernels = currentKernels() } = options;
+  checkModels(where, method, models, base);
+  const parameters = readParameters(where, method, options, models.length);
+  const inputs = base === undefined ? [...models] : [...models, base];
+  const names = inputs.map((_, k) => (k === models.length ? 'base' : `model ${k}`));
+  const aligned = alignedTensors(where, inputs, names);
+  const baseIndex = base === undefined ? -1 : models.length;
+  const merged = new Map<string, NamedTensor | FlatTensor>();
+  // What is like the base comes first in the order of its tensors and in what is carried over.
+  const [pattern] = baseIndex < 0 ? aligned : [aligned[baseIndex]];
+  for (const [tensor, { shape }] of pattern) {
+    const all = aligned.map((tensors) => tensors.get(tensor) as NamedTensor | FlatTensor);
+    if (!all.every(isMergeable)) {
+      merged.set(tensor, carriedOver(where, tensor, all, names));
+      continue;
+    }
+    const context: TensorContext = {
+      kernels,
+      tensor,
+      shape,
+      size: all[0].values.length,
+      models: names,
+      base: baseIndex,
+      ...parameters,
+      seed,
+      strict,
+    };
+    const dtypes = all.flatMap((each) => ('dtype' in each ? [each.dtype] : []));
+    const dtype = dtypes.length === 0 ? undefined : resultDtype(method.name, dtypes, baseIndex);
+    const values = mergeTensor(
+      method,
+      context,
+      all.map((each) => each.values),
+      onTensor,
+    );
+    if (!strict) checkFinite(kernels, method, tensor, values, overflowLimit(dtype ?? 'F32'));
+    merged.set(tensor, { shape, values, ...(dtype && { dtype }) });
+  }
+  return modelOf(baseIndex < 0 ? models[0] : (base as M), merged);
+}
+
+function mergeTensor(
+  method: MergeMethod,
+  context: TensorContext,
+  inputs: readonly Float32Array[],
+  onTensor: CommonOptions['onTensor'],
+): Float32Array {
+  const merge = method.plan(context);
+  for (const pass of merge.passes) {
+    pass.accept(inputs, 0);
+    pass.end?.();
+  }
+  const out = new Float32Array(context.size);
+  merge.combine(out, inputs, 0);
+  const statistics = onTensor && merge.statistics?.();
+  if (statistics) onTensor(context.tensor, statistics);
+  return out;
+}
+
+function checkFinite(
+  kernels: Kernels,
+  method: MergeMethod,
+  tensor: string,
+  values: Float32Array,
+  limit: number,
+): void {
+  if (kernels.allFiniteF32(values) === 1 && kernels.maxAbsF32(values) < limit) return;
+  const at = values.findIndex((value) => !(Math.abs(value) < limit));
+  throw new MergeMethodError(
+    'ERR_NONFINITE_OUTPUT',
+    method.name,
+    tensor,
+    `element ${at} of the result is ${values[at]}, which ${limit < Infinity && Number.isFinite(values[at]) ? 'its type cannot hold' : 'is not finite'}`,
+    'repair or leave out a model that is not finite there, or choose smaller weights; strict lets such values pass',
+  );
+}
+
+function checkModels(
+  where: string,
+  method: MergeMethod,
+  models: readonly InMemoryModel[],
+  base: InMemoryModel | undefined,
+): void {
   const { min, max = Infinity } = method.models;
-  if (models.length < Math.max(1, min) || models.length > max)
-    throw new InvalidArgumentError(where, 'models', `${Math.max(1, min)} to ${max} models`, models.length);
-  if (method.base === 'required' && !base)
+  const least = Math.max(1, min);
+  if (!Array.isArray(models) || models.length < least || models.length > max)
+    throw new InvalidArgumentError(
+      where,
+      'models',
+      max === Infinity
+        ? `${least} or more models`
+        : least === max
+          ? `${least} ${least === 1 ? 'model' : 'models'}`
+          : `${least} to ${max} models`,
+      Array.isArray(models) ? models.length : models,
+    );
+  if (method.base === 'required' && base === undefined)
     throw new InvalidArgumentError(where, 'base', 'the common ancestor of the models', base);
-  if (method.base === 'none' && base)
-    throw new InvalidArgumentError(where, 'base', 'left out: this method has none', base);
-  const known = method.parameters.map(({ name }) => name);
-  for (const name of Object.keys(parameters))
-    if (!known.includes(name))
-      throw new InvalidArgumentError(where, `parameter ${name}`, `one of ${known.join(', ')}`, name);
-  const inputs = base ? [...models, base] : [...models];
+  if ((method.base === 'none' || BASE_IS_A_MODEL.includes(method.name)) && base !== undefined)
+    throw new InvalidArgumentError(
+      where,
+      'base',
+      'left out: this method has none',
+      base,
+      'pass it among the models, or leave it out',
+    );
+}
+
+const OWN_OPTIONS: readonly string[] = ['method', 'base', 'seed', 'strict', 'onTensor', 'kernels'];
+
+function readParameters(
+  where: string,
+  method: MergeMethod,
+  options: RawOptions,
+  models: number,
+): Pick<TensorContext, 'perModel' | 'global'> {
+  const specs = new Map(method.parameters.map((spec) => [toCamel(spec.name), spec]));
+  const known = [...specs.keys(), ...OWN_OPTIONS];
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue;
+    const near = nearest(name, known);
+    throw new InvalidArgumentError(
+      where,
+      'an option',
+      `one of ${known.join(', ')}`,
+      name,
+      near && `did you mean "${near}"?`,
+    );
+  }
   const perModel: Record<string, readonly number[]> = {};
   const global: Record<string, number> = {};
-  for (const spec of method.parameters) {
-    const values = valuesOf(where, spec, parameters[spec.name], models.length);
+  for (const [name, spec] of specs) {
+    const values = valuesOf(where, name, spec, options[name], models);
     if (spec.scope === 'global') [global[spec.name]] = values;
-    else perModel[spec.name] = base ? [...values, values[0]] : values;
+    // The base has a place too, whose values no method looks at.
+    else perModel[spec.name] = options.base === undefined ? values : [...values, values[0]];
   }
-  return {
-    inputs,
-    merge(tensor: string, of: (model: InMemoryModel) => NamedTensor): Float32Array {
-      const tensors = inputs.map(of);
-      const { shape, values } = tensors[0];
-      const context = {
-        kernels,
-        tensor,
-        shape,
-        size: values.length,
-        models: inputs.map((_, k) => (base && k === models.length ? 'base' : `model ${k}`)),
-        base: base ? models.length : -1,
-        perModel,
-        global,
-        seed,
-        strict,
-      };
-      return mergeInMemory(
-        method,
-        context,
-        tensors.map((each) => each.values),
-      );
-    },
-  };
+  return { perModel, global };
 }
 
 /** Values of a parameter: one for a global one, else one a model. */
 function valuesOf(
   where: string,
+  name: string,
   spec: ParameterSpec,
-  given: MergeParameter | undefined,
+  given: unknown,
   models: number,
-): number[] {
+): readonly number[] {
   const count = spec.scope === 'global' ? 1 : models;
   const value = given ?? spec.default ?? (spec.name === 'weight' ? 1 : undefined);
   const { min = -Infinity, max = Infinity } = spec;
-  const values =
-    value === undefined
-      ? []
-      : typeof value === 'object'
-        ? [...value]
-        : new Array<number>(count).fill(Number(value));
-  if (values.length !== count || !values.every((v) => Number.isFinite(v) && v >= min && v <= max))
+  const listed: readonly unknown[] = Array.isArray(value) ? value : new Array(count).fill(value);
+  const values = listed.map((one) =>
+    typeof one === 'number' || typeof one === 'boolean' ? Number(one) : Number.NaN,
+  );
+  if (values.length !== count || !values.every((v) => Number.isFinite(v) && v >= min && v <= max)) {
+    const range = min === -Infinity && max === Infinity ? '' : ` from ${min} to ${max}`;
+    const what = spec.type === 'boolean' ? 'true or false' : 'a number';
     throw new InvalidArgumentError(
       where,
-      `parameter ${spec.name}`,
-      `${count === 1 ? 'a number' : `a number or ${count} of them`} from ${min} to ${max}`,
+      `parameter ${name}`,
+      `${what}${count === 1 ? '' : ` or ${count} of them, one a model,`}${range}`,
       given,
     );
+  }
   return values;
-}
-
-function flatOf(model: InMemoryModel, first: Float32Array): NamedTensor {
-  if (!(model instanceof Float32Array) || model.length !== first.length)
-    throw new ShapeMismatchError(
-      'mergeModels',
-      [first.length],
-      model instanceof Float32Array ? [model.length] : [],
-      'pass models of one architecture, all flat or all as tensors by name',
-    );
-  return { shape: [model.length], values: model };
-}
-
-function tensorOf(model: InMemoryModel, name: string, shape: readonly number[]): NamedTensor {
-  const tensor = model instanceof Float32Array ? undefined : model.get(name);
-  if (!tensor || tensor.shape.join() !== shape.join())
-    throw new ShapeMismatchError(
-      `mergeModels, tensor ${name}`,
-      shape,
-      tensor?.shape ?? [],
-      'pass models that have the same tensors with the same shapes',
-    );
-  return tensor;
 }

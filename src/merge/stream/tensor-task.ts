@@ -3,7 +3,7 @@ import type { MergeMethod, TensorMerge } from '../../combine/merge/method.js';
 import type { KernelBuffer } from '../../kernels/buffer.js';
 import type { Kernels } from '../../kernels/kernels.js';
 import { type Codec, createCodec } from '../../tensor/safetensors/codecs.js';
-import { bytesOf, type StoredDtype } from '../../tensor/safetensors/dtype.js';
+import { bytesOf, overflowLimit, type StoredDtype } from '../../tensor/safetensors/dtype.js';
 
 /** Elements of a block of the sum rule; also what is widened at a time, so that it stays in the L2 cache. */
 export const BLOCK = 65_536;
@@ -25,6 +25,8 @@ export interface TaskStart {
   readonly inputs: readonly StoredDtype[];
   /** Inputs are rounded to this type first: a recipe's `dtype` is the type models are loaded in. */
   readonly rounding?: 'F16' | 'BF16';
+  /** Only so many of the inputs are rounded; the rest are measurements. Default: all. */
+  readonly rounded?: number;
   readonly output: StoredDtype;
   /** Input that the change of the tensor is measured against. */
   readonly reference: number;
@@ -92,9 +94,6 @@ export function createScratch(kernels: Kernels): Scratch {
     },
   };
 }
-
-/** Magnitudes from which a value is stored as an infinity: halfway past the largest finite one. */
-const LIMITS: Readonly<Partial<Record<StoredDtype, number>>> = { F16: 65_520, BF16: 3.39617752923046e38 };
 
 /** A method that converts: what `passthrough` and copies to another type do. */
 const convert: TensorMerge = { passes: [], combine: (out, [x]) => out.set(x) };
@@ -168,7 +167,7 @@ export class TensorTask {
       change: before.change + dots[0],
       norm: before.norm + kernels.sumSquaresF32(x),
     };
-    const limit = LIMITS[this.start.output] ?? Infinity;
+    const limit = overflowLimit(this.start.output);
     // A sum of squares is finite where every term is: no square of a float32 reaches the end of float64.
     if (Number.isFinite(dots[0]) && (limit === Infinity || kernels.maxAbsF32(out) < limit)) return result;
     if (limit === Infinity && kernels.allFiniteF32(out) === 1) return result;
@@ -187,10 +186,11 @@ export class TensorTask {
   #widened({ inputs }: ChunkCommand, begin: number, end: number): Float32Array[] {
     const { scratch } = this;
     const rounding = this.#rounding;
+    const { rounded = this.#inputs.length } = this.start;
     return this.#inputs.map((codec, k) => {
       const { dtype } = codec;
       const bytes = inputs[k].subarray(bytesOf(dtype, begin), bytesOf(dtype, end));
-      const rounds = rounding !== undefined && dtype !== rounding.dtype;
+      const rounds = rounding !== undefined && k < rounded && dtype !== rounding.dtype;
       if (dtype === 'F32' && !rounds) return new Float32Array(bytes.buffer, bytes.byteOffset, end - begin);
       const view = scratch.vector(k, end - begin);
       codec.widen(view, bytes);

@@ -64,3 +64,9 @@ export function isFloatDtype(dtype: StoredDtype): boolean {
 export function bytesOf(dtype: StoredDtype, elements: number): number {
   return (elements * dtypeBits[dtype]) / 8;
 }
+
+/** Magnitude from which a value is stored as an infinity, which is halfway past the largest finite one; infinity for wider types. */
+export function overflowLimit(dtype: StoredDtype): number {
+  if (dtype === 'F16') return 65_520;
+  return dtype === 'BF16' ? 3.39617752923046e38 : Number.POSITIVE_INFINITY;
+}

@@ -1,0 +1,10 @@
+/** Public entry `heddle/merge`: methods, recipes, searches and growth; on Node with files behind it. */
+
+export {
+  type CommandFitnessOptions,
+  commandFitness,
+  FitnessCommandError,
+} from './evolve/command-fitness.node.js';
+export { createMemoryMerger, type MemoryMerger, type MemoryTensor } from './evolve/memory-merge.node.js';
+export * from './exports.js';
+export { type MergeOptions, mergeRecipe, planRecipe } from './merge.node.js';
