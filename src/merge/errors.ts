@@ -22,6 +22,9 @@ export type PlanErrorClass =
   | 'unsupported_dtype'
   | 'bad_tokenizer'
   | 'bad_adapter'
+  | 'missing_sidecar'
+  | 'bad_sidecar'
+  | 'stale_sidecar'
   | 'unassigned_tensor';
 
 /** What an error of a merge speaks of, where it is known. */

@@ -1,5 +1,5 @@
 /** Recipes over models that are given as files of a page, or as bytes: no disk anywhere. */
-import { findMergeMethod, mergeMethods } from '../combine/merge/registry.js';
+import { recipeMethods } from '../combine/merge/registry.js';
 import { InvalidArgumentError } from '../errors.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { withKernels } from '../tensor/safetensors/flat-model.js';
@@ -14,9 +14,10 @@ import { openModelsFrom } from './planner-models.js';
 import { documentOrder } from './recipe/documents.js';
 import { parseRecipes } from './recipe/parse.js';
 import type { Recipe } from './recipe/recipe.js';
+import { runPlan } from './sidecars/run.js';
 import { createInlineLane } from './stream/lane.js';
 import { planMemory } from './stream/memory.js';
-import { runStream, type StreamProgress } from './stream/stream.js';
+import type { StreamProgress } from './stream/stream.js';
 import { layerChanges, type MergeSummary } from './summary.js';
 
 export interface MergeBlobsOptions extends Omit<PlanOptions, 'methods'> {
@@ -34,7 +35,7 @@ export interface MergedBlobs {
   readonly summary: Omit<MergeSummary, 'folder' | 'resumedTensors' | 'workers'>;
 }
 
-const methods = { get: findMergeMethod, names: mergeMethods.map(({ name }) => name) };
+const methods = recipeMethods;
 /** Budget of the stream's buffers; inputs stay where they are and the output comes on top. */
 const BUFFER_BYTES = 256e6;
 
@@ -125,7 +126,7 @@ async function mergeDocument(
     const writer = createMemoryWriter('the merged model', plan.outputs, store.read);
     const lane = createInlineLane(kernels);
     try {
-      const result = await runStream({
+      const result = await runPlan({
         plan,
         sources,
         writer,
@@ -135,7 +136,8 @@ async function mergeDocument(
         signal,
         onProgress,
       });
-      for (const { name, from, content } of filesBeside(plan, result, { recipe: text, seed, strict }))
+      const noted = { ...plan, warnings: [...plan.warnings, ...result.notes] };
+      for (const { name, from, content } of filesBeside(noted, result, { recipe: text, seed, strict }))
         await writer.addFile(name, from === undefined ? (content ?? '') : { from });
       const written = await writer.commit();
       const seconds = (performance.now() - began) / 1000;
@@ -155,7 +157,7 @@ async function mergeDocument(
           backend: kernels.backend,
           nonFinite: result.tensors.reduce((sum, { nonFinite }) => sum + nonFinite, 0),
           layers: layerChanges(result.tensors),
-          warnings: [...new Set([...plan.warnings, ...sources.flatMap(({ warnings }) => warnings)])],
+          warnings: [...new Set([...noted.warnings, ...sources.flatMap(({ warnings }) => warnings)])],
         },
       };
     } finally {

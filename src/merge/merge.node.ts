@@ -2,7 +2,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { platform } from '#platform';
-import { findMergeMethod, mergeMethods } from '../combine/merge/registry.js';
+import { recipeMethods } from '../combine/merge/registry.js';
 import { InvalidArgumentError } from '../errors.js';
 import { type BackendOptions, loadBackend, resolveBackend } from '../kernels/select.js';
 import { bytesOf } from '../tensor/safetensors/dtype.js';
@@ -19,9 +19,11 @@ import { openModels } from './planner-models.node.js';
 import { documentOrder } from './recipe/documents.js';
 import { parseRecipes } from './recipe/parse.js';
 import type { Recipe } from './recipe/recipe.js';
+import { checkSidecars } from './sidecars/model-hash.node.js';
+import { type PlanRun, runPlan } from './sidecars/run.js';
 import { createInlineLane } from './stream/lane.js';
 import { planMemory } from './stream/memory.js';
-import { runStream, type StreamProgress, type StreamResult } from './stream/stream.js';
+import type { StreamProgress } from './stream/stream.js';
 import { createThreadLane } from './stream/threads.node.js';
 import { layerChanges, type MergeSummary } from './summary.js';
 
@@ -127,7 +129,7 @@ export async function planRecipe(recipe: string, options: MergeOptions = {}): Pr
   }
 }
 
-const methods = { get: findMergeMethod, names: mergeMethods.map(({ name }) => name) };
+const methods = recipeMethods;
 
 function checkOptions({ workers, memory, shardSize }: MergeOptions): void {
   const check = (
@@ -189,6 +191,7 @@ async function mergeDocument(
   const { addon: _, ...backend } = resolveBackend(options);
   const kernels = await loadBackend(backend);
   checkMethods(plan, kernels);
+  await checkSidecars(plan, sources, options.signal);
   const bytesIn = plan.outputs.reduce(
     (sum, output) =>
       sum + output.inputs.reduce((n, { dtype, shape }) => n + bytesOf(dtype, product(shape)), 0),
@@ -212,13 +215,14 @@ async function mergeDocument(
     threads === 0
       ? [createInlineLane(kernels)]
       : Array.from({ length: threads }, () => createThreadLane({ ...setup }));
-  let result: StreamResult;
+  let result: PlanRun;
   let written: WrittenModel;
   try {
     const { signal, onProgress } = options;
-    result = await runStream({ plan, sources, writer, lanes, memory, kernels, signal, onProgress });
+    result = await runPlan({ plan, sources, writer, lanes, memory, kernels, signal, onProgress });
     await Promise.all(sources.map((source) => source.verify()));
-    for (const { name, from, content } of filesBeside(plan, result, { ...options, recipe: text }))
+    const noted = { ...plan, warnings: [...plan.warnings, ...result.notes] };
+    for (const { name, from, content } of filesBeside(noted, result, { ...options, recipe: text }))
       await writer.addFile(name, from === undefined ? (content ?? '') : { from });
     written = await writer.commit();
   } catch (error) {
@@ -248,7 +252,9 @@ async function mergeDocument(
     workers: threads,
     nonFinite: result.tensors.reduce((sum, { nonFinite }) => sum + nonFinite, 0),
     layers: layerChanges(result.tensors),
-    warnings: [...new Set([...plan.warnings, ...sources.flatMap(({ warnings }) => warnings)])],
+    warnings: [
+      ...new Set([...plan.warnings, ...result.notes, ...sources.flatMap(({ warnings }) => warnings)]),
+    ],
   };
 }
 

@@ -73,6 +73,8 @@ export interface OutputTensor {
    * cannot be merged).
    */
   readonly inputs: readonly InputTensor[];
+  /** So many of the inputs, at the end, are measurements of the models before them, in the same order. Default: 0. */
+  readonly measurements?: number;
   readonly method?: MergeMethod;
   readonly base: number;
   readonly perModel: Readonly<Record<string, readonly number[]>>;
@@ -85,6 +87,8 @@ export interface PlannedModel {
   readonly path: string;
   /** A low-rank adapter: its tensors are terms of others. */
   readonly adapter?: true;
+  /** A file of measurements of a model, given by its index. */
+  readonly sidecar?: { readonly of: number; readonly examples?: number };
 }
 
 export interface MergePlan {

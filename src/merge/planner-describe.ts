@@ -20,7 +20,12 @@ export interface TensorDescription {
 }
 
 export interface PlanDescription {
-  readonly models: readonly { readonly reference: string; readonly path: string }[];
+  readonly models: readonly {
+    readonly reference: string;
+    readonly path: string;
+    /** Of a file of measurements: examples behind them. */
+    readonly examples?: number;
+  }[];
   readonly tensors: readonly TensorDescription[];
   readonly parameters: number;
   readonly bytesRead: number;
@@ -55,7 +60,11 @@ export function describePlan(plan: MergePlan, options: DescribeOptions): PlanDes
     return Math.max(most, stored + widened);
   }, 0);
   return {
-    models: plan.models.map(({ reference, path }) => ({ reference, path })),
+    models: plan.models.map(({ reference, path, sidecar }) => ({
+      reference,
+      path,
+      ...(sidecar?.examples !== undefined && { examples: sidecar.examples }),
+    })),
     tensors,
     parameters: plan.outputs.reduce((total, { shape }) => total + sizeOf(shape), 0),
     bytesRead: sum(({ bytesRead }) => bytesRead),
@@ -113,8 +122,10 @@ function suspicions(plan: MergePlan): string[] {
   });
   if (twice.length > 0)
     found.push(`a model is listed twice: ${named(twice)} takes one tensor more than once`);
-  const narrowed = plan.outputs.filter(({ dtype, inputs }) =>
-    inputs.some((input) => bytesOf(input.dtype, 2) > bytesOf(dtype, 2)),
+  const narrowed = plan.outputs.filter(({ dtype, inputs, measurements = 0 }) =>
+    inputs
+      .slice(0, inputs.length - measurements)
+      .some((input) => bytesOf(input.dtype, 2) > bytesOf(dtype, 2)),
   );
   if (narrowed.length > 0) found.push(`stored in a smaller type than the inputs have: ${named(narrowed)}`);
   return found;
@@ -127,9 +138,11 @@ function named(outputs: readonly OutputTensor[]): string {
 
 /** The description as lines of text; tensors that differ only in their layer share a line. */
 export function formatPlan(description: PlanDescription): string {
-  const lines = description.models.map(({ reference, path }, i) => {
+  const lines = description.models.map(({ reference, path, examples }, i) => {
     const place = path === reference ? '' : `  (${path})`;
-    return `model ${i + 1}  ${reference}${place}`;
+    const measured =
+      examples === undefined ? '' : `  measured on ${examples.toLocaleString('en-US')} examples`;
+    return `model ${i + 1}  ${reference}${place}${measured}`;
   });
   const rows = grouped(description.tensors);
   const header = ['tensor', 'count', 'shape', 'type', 'method', 'passes', 'inputs'];

@@ -15,6 +15,13 @@ export interface AdapterFacts {
   readonly config: Readonly<Record<string, unknown>>;
 }
 
+/** A file of measurements beside a model, as fisher.safetensors. */
+export interface SidecarFacts {
+  readonly path: string;
+  readonly tensors: ReadonlyMap<string, TensorFacts>;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
 /** A file beside the tensors that goes with the model, as tokenizer.json. */
 export interface CompanionFile {
   readonly name: string;
@@ -32,6 +39,8 @@ export interface ModelFacts {
   readonly tokenizer?: TokenizerFacts;
   readonly companions?: readonly CompanionFile[];
   readonly adapter?: AdapterFacts;
+  /** What the recipe's method weighs the model by, where it needs something and the model has it. */
+  readonly sidecar?: SidecarFacts;
   /** By weight; the tensors that hold the scales are not among `tensors`. */
   readonly scales?: ReadonlyMap<string, InputScale>;
 }

@@ -2,6 +2,7 @@
 import { arceeFusion } from './arcee-fusion.js';
 import { breadcrumbs, breadcrumbsTies } from './breadcrumbs.js';
 import { dareLinear, dareTies } from './dare.js';
+import { fisher, regmean } from './data-driven.js';
 import { della, dellaLinear } from './della.js';
 import { karcher } from './karcher.js';
 import { linear, uniformSoup } from './linear.js';
@@ -44,3 +45,15 @@ export const mergeMethods: readonly MergeMethod[] = [
 /** The method of that name (snake_case), or undefined. */
 export const findMergeMethod = (name: string): MergeMethod | undefined =>
   mergeMethods.find((method) => method.name === name);
+
+/** Methods that recipes may name besides: they merge models that have measurements in files beside them. */
+export const sidecarMethods: readonly MergeMethod[] = [fisher, regmean];
+
+/** The methods that recipes may name. */
+export const recipeMethods: {
+  get(name: string): MergeMethod | undefined;
+  readonly names: readonly string[];
+} = {
+  get: (name) => findMergeMethod(name) ?? sidecarMethods.find((method) => method.name === name),
+  names: [...mergeMethods, ...sidecarMethods].map(({ name }) => name),
+};

@@ -2,7 +2,7 @@
  * Candidates merged into memory: inputs stay open, nothing is written, and only tensors whose parameters changed since the last candidate
  * are merged again. The bytes are those that `mergeRecipe` writes.
  */
-import { findMergeMethod, mergeMethods } from '../../combine/merge/registry.js';
+import { recipeMethods } from '../../combine/merge/registry.js';
 import { HeddleError } from '../../errors.js';
 import type { Kernels } from '../../kernels/kernels.js';
 import { bytesOf, dtypeBits, type StoredDtype } from '../../tensor/safetensors/dtype.js';
@@ -14,9 +14,9 @@ import type { OpenedModels } from '../planner-models.js';
 import { openModels } from '../planner-models.node.js';
 import { parseRecipe } from '../recipe/parse.js';
 import { referencesOf } from '../recipe/recipe.js';
+import { runPlan } from '../sidecars/run.js';
 import { createInlineLane } from '../stream/lane.js';
 import { planMemory } from '../stream/memory.js';
-import { runStream } from '../stream/stream.js';
 
 export interface MemoryTensor {
   readonly dtype: StoredDtype;
@@ -37,7 +37,7 @@ export interface MemoryMerger {
   dispose(): Promise<void>;
 }
 
-const methods = { get: findMergeMethod, names: mergeMethods.map(({ name }) => name) };
+const methods = recipeMethods;
 /** Buffers of the stream; the tensors come on top. */
 const BUFFER_BYTES = 256e6;
 
@@ -69,7 +69,7 @@ export function createMemoryMerger(kernels: Kernels): MemoryMerger {
     const target = memoryWriter(plan, held);
     const lane = createInlineLane(kernels);
     try {
-      await runStream({ plan, sources, writer: target.writer, lanes: [lane], memory, kernels, signal });
+      await runPlan({ plan, sources, writer: target.writer, lanes: [lane], memory, kernels, signal });
       await Promise.all(sources.map((source) => source.verify()));
     } catch (error) {
       // Half a tensor may stand in what is held.

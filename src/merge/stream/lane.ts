@@ -1,7 +1,7 @@
 /** Who computes for the stream: a thread, or this one. */
 
 import type { MergeMethod } from '../../combine/merge/method.js';
-import { findMergeMethod } from '../../combine/merge/registry.js';
+import { recipeMethods } from '../../combine/merge/registry.js';
 import type { Kernels } from '../../kernels/kernels.js';
 import {
   type ChunkCommand,
@@ -32,7 +32,7 @@ export interface LaneCore {
 }
 
 /** What computes, in whichever thread. */
-export function createLaneCore(kernels: Kernels, findMethod = findMergeMethod): LaneCore {
+export function createLaneCore(kernels: Kernels, findMethod = recipeMethods.get): LaneCore {
   const scratch = createScratch(kernels);
   const tasks = new Map<number, TensorTask>();
   return {

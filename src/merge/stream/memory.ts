@@ -16,6 +16,8 @@ const SCRATCH_VECTORS = 4;
 export interface MemoryPlan {
   readonly budget: number;
   readonly lanes: number;
+  /** Bytes that the budget leaves for matrices while the stream does not run. */
+  readonly free: number;
   /** Bytes of a slot: stored inputs and output of a chunk. */
   readonly slotBytes: number;
 }
@@ -24,7 +26,7 @@ export function planMemory(budget: number, lanes: number, threads: boolean, most
   const scratch = (mostInputs + SCRATCH_VECTORS) * BLOCK * 4;
   const fixed = PROCESS_BYTES + lanes * ((threads ? THREAD_BYTES : 0) + scratch);
   const slotBytes = Math.min(LARGEST_SLOT, Math.floor((budget - fixed) / lanes / SLOTS));
-  return { budget, lanes, slotBytes: Math.max(0, slotBytes) };
+  return { budget, lanes, free: Math.max(0, budget - fixed), slotBytes: Math.max(0, slotBytes) };
 }
 
 /**

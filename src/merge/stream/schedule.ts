@@ -1,5 +1,5 @@
 /** In which order tensors are worked on, and which are shared between lanes. */
-import { findMergeMethod } from '../../combine/merge/registry.js';
+import { recipeMethods } from '../../combine/merge/registry.js';
 import type { Kernels } from '../../kernels/kernels.js';
 import type { OutputTensor } from '../plan.js';
 import { createScratch, type TaskStart, TensorTask } from './tensor-task.js';
@@ -30,7 +30,7 @@ export function schedule(
   const shares = (output: OutputTensor): Share[] => {
     const size = sizeOf(output);
     const whole = [{ output, begin: 0, end: size }];
-    if (size <= 2 * SHARE_ELEMENTS || (output.method !== undefined && !findMergeMethod(output.method.name)))
+    if (size <= 2 * SHARE_ELEMENTS || (output.method !== undefined && !recipeMethods.get(output.method.name)))
       return whole;
     const { shape } = new TensorTask(startOf(output), output.method, kernels, createScratch(kernels));
     if (shape.passes > 0 || shape.unit > SHARE_ELEMENTS) return whole;

@@ -341,7 +341,7 @@ function isCopied({ method, inputs: [first], dtype }: OutputTensor): boolean {
 }
 
 function startOf(plan: MergePlan, output: OutputTensor): TaskStart {
-  const { name, shape, method, inputs, base, perModel, global, mathDtype, dtype } = output;
+  const { name, shape, method, inputs, base, perModel, global, mathDtype, dtype, measurements = 0 } = output;
   return {
     method: method?.name,
     tensor: name,
@@ -355,6 +355,7 @@ function startOf(plan: MergePlan, output: OutputTensor): TaskStart {
     strict: plan.strict,
     inputs: inputs.map((input) => (isAltered(input) ? 'F32' : input.dtype)),
     rounding: mathDtype === 'BF16' || mathDtype === 'F16' ? mathDtype : undefined,
+    rounded: inputs.length - measurements,
     output: dtype,
     reference: Math.max(0, base),
   };
