@@ -8,7 +8,13 @@ import { backendOption, isaOption } from './doctor.js';
 import { MergeInterruptedError, UsageError } from './errors.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { createMergeProgress } from './merge-progress.js';
-import { type CommonOptions, createOutput, type Output, withCommonOptions } from './output.js';
+import {
+  type CommonOptions,
+  createOutput,
+  type Output,
+  withCommonOptions,
+  withPrintableText,
+} from './output.js';
 import { byteSize, type Verb, wholeNumber } from './verb.js';
 
 interface MergeVerbOptions extends CommonOptions {
@@ -99,7 +105,7 @@ async function mergeVerb(
   };
   if (options.dryRun === true) {
     const description = await planRecipe(recipe, settings);
-    output.result(description, () => formatPlan(description).trimEnd());
+    output.result(description, () => formatPlan(withPrintableText(description)).trimEnd());
     return EXIT.done;
   }
   if (outDir === undefined)

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import picocolors from 'picocolors';
 import { HeddleError } from '../errors.js';
+import { printable } from '../report/format.js';
 import { toFileJson } from '../report/jsonl.js';
 import { type TerminalStream, wantsColor } from '../report/terminal.js';
 
@@ -90,10 +91,23 @@ export function printError(error: unknown, options: CommonOptions): void {
     const allowed = options.color !== false;
     const colors = picocolors.createColors(allowed && wantsColor(process.stderr, process.env));
     process.stderr.write(`${colors.red(colors.bold('error'))} ${colors.dim(record.code)}\n`);
-    process.stderr.write(`  ${record.message.replaceAll('\n', '\n  ')}\n`);
-    process.stderr.write(`${colors.cyan('  Fix:')} ${record.hint.replaceAll('\n', '\n  ')}\n`);
+    process.stderr.write(`  ${indented(record.message)}\n`);
+    process.stderr.write(`${colors.cyan('  Fix:')} ${indented(record.hint)}\n`);
   }
-  if (options.verbose) process.stderr.write(`${stackOf(error)}\n`);
+  if (options.verbose) process.stderr.write(`${stackOf(error).split('\n').map(printable).join('\n')}\n`);
+}
+
+/** The lines of a message, in which names from files and recipes may hold anything. */
+function indented(text: string): string {
+  return text.split('\n').map(printable).join('\n  ');
+}
+
+/** A value with every text in it safe to print; for what is formatted elsewhere. */
+export function withPrintableText<T>(value: T): T {
+  if (typeof value === 'string') return printable(value) as T;
+  if (Array.isArray(value)) return value.map(withPrintableText) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, withPrintableText(part)])) as T;
 }
 
 function stackOf(error: unknown): string {

@@ -73,7 +73,10 @@ export function formatMetric(metric: string, value: number | undefined): string 
   return formatNumber(value, 4);
 }
 
-/** Text safe to print on a terminal: control characters, which could move the cursor or worse, become spaces. */
+/**
+ * Text safe to print on a terminal: control characters, which could move the cursor or worse, become spaces, and so do the marks that
+ * turn the direction of writing, which could show a name as another.
+ */
 export function printable(text: string): string {
-  return text.replace(/\p{Cc}+/gu, ' ');
+  return text.replace(/[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+/gu, ' ');
 }
