@@ -1,12 +1,9 @@
 // The register tile of gemm and convolution: kRows x kVectors accumulators, each lane one chain over k.
 #pragma once
 #include "elementary.hpp"
+#include "scratch.hpp"
 
 namespace heddle::HEDDLE_ISA {
-// Working memory of one thread, for packed panels: kScratchFloats floats. Defined in gemm.cpp.
-constexpr std::size_t kScratchFloats = 65536;
-float* kernelScratch();
-
 namespace {
 
 // The accumulators, the vectors of b and one broadcast fill the registers: 32 of them with AVX-512 and NEON,

@@ -9,7 +9,7 @@ export type Access = 'in' | 'out' | 'inout';
  * (`fma` or `plain`: whether the products of a gemm or convolution chain are fused with their sum).
  */
 export type EqualityClass = 'exact' | 'profile';
-/** How the conformance suite fills an operand. `index`, `label`: integers below `below`. */
+/** How the conformance suite fills an operand. `index`, `label`: integers below `below`; `definite`: a symmetric matrix with a large diagonal, n rows. */
 export type Values =
   | 'normal'
   | 'positive'
@@ -19,7 +19,8 @@ export type Values =
   | 'label'
   | 'bits'
   | 'offsets'
-  | 'codes';
+  | 'codes'
+  | 'definite';
 
 export interface VectorArg {
   kind: 'vec';

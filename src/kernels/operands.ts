@@ -116,6 +116,10 @@ function fillVector(
       return each(() => Math.floor(random() * 0x100000000));
     case 'codes':
       return each(() => Math.floor(random() * 255) - 127);
+    case 'definite': {
+      const rows = scalars.n;
+      return each((i) => (i % (rows + 1) === 0 ? rows : random() - 0.5), array.length);
+    }
     case 'offsets': {
       const end = scalars.n;
       const steps = array.length - 1;

@@ -11,6 +11,7 @@ import { convKernels } from './reference/conv.js';
 import * as fisher from './reference/fisher.js';
 import { gemmKernels } from './reference/gemm.js';
 import * as layout from './reference/layout.js';
+import { linalgKernels } from './reference/linalg.js';
 import * as loss from './reference/loss.js';
 import * as merge from './reference/merge.js';
 import * as optimizer from './reference/optimizer.js';
@@ -44,6 +45,7 @@ export function createReference(profile: Profile = 'plain'): Kernels {
     ...layout,
     ...optimizer,
     ...merge,
+    ...linalgKernels(profile),
   } as unknown as Record<KernelName, Body>;
   const functions = Object.fromEntries(
     kernelNames.map((name) => {

@@ -12,6 +12,7 @@ import { convKernels } from './table/conv.js';
 import { fisherKernels } from './table/fisher.js';
 import { gemmKernels } from './table/gemm.js';
 import { layoutKernels } from './table/layout.js';
+import { linalgKernels } from './table/linalg.js';
 import { lossKernels } from './table/loss.js';
 import { mergeKernels } from './table/merge.js';
 import { optimizerKernels } from './table/optimizer.js';
@@ -39,6 +40,7 @@ export const table = {
   ...layoutKernels,
   ...optimizerKernels,
   ...mergeKernels,
+  ...linalgKernels,
 } satisfies Record<string, KernelSpec>;
 
 export type KernelName = keyof typeof table;

@@ -112,6 +112,10 @@ const KernelTable kKernelTable = {
     addUniqueDeltasF32,
     countUniqueF64,
     nearSwapF32,
+    accumulateGramF64,
+    addProductF64,
+    factorCholeskyF64,
+    solveCholeskyF64,
 };
 
 }  // namespace heddle::HEDDLE_ISA

@@ -115,6 +115,10 @@ struct KernelTable {
   void (*addUniqueDeltasF32)(float* dst, const float* base, const float* const* sources, const double* uniqueScales, std::size_t n, std::size_t lists, double epsilon);
   void (*countUniqueF64)(double* shared, double* unique, const float* base, const float* const* sources, std::size_t lists, std::size_t n, double epsilon);
   void (*nearSwapF32)(float* dst, const float* base, const float* y, std::size_t n, double t);
+  void (*accumulateGramF64)(double* gram, const float* x, std::size_t rows, std::uint32_t width);
+  void (*addProductF64)(double* c, const double* a, const float* b, std::uint32_t m, std::uint32_t n, std::uint32_t k);
+  std::uint32_t (*factorCholeskyF64)(double* a, std::uint32_t n, double leastPivot);
+  void (*solveCholeskyF64)(double* x, const double* factor, std::size_t m, std::uint32_t n);
 };
 
 enum class KernelId : std::uint32_t {
@@ -226,8 +230,12 @@ enum class KernelId : std::uint32_t {
   addUniqueDeltasF32,
   countUniqueF64,
   nearSwapF32,
+  accumulateGramF64,
+  addProductF64,
+  factorCholeskyF64,
+  solveCholeskyF64,
 };
-constexpr std::uint32_t kKernelCount = 108;
+constexpr std::uint32_t kKernelCount = 112;
 
 }  // namespace heddle
 
@@ -342,6 +350,10 @@ void varianceF32(float* dst, const float* const* sources, const double* weights,
 void addUniqueDeltasF32(float* dst, const float* base, const float* const* sources, const double* uniqueScales, std::size_t n, std::size_t lists, double epsilon);
 void countUniqueF64(double* shared, double* unique, const float* base, const float* const* sources, std::size_t lists, std::size_t n, double epsilon);
 void nearSwapF32(float* dst, const float* base, const float* y, std::size_t n, double t);
+void accumulateGramF64(double* gram, const float* x, std::size_t rows, std::uint32_t width);
+void addProductF64(double* c, const double* a, const float* b, std::uint32_t m, std::uint32_t n, std::uint32_t k);
+std::uint32_t factorCholeskyF64(double* a, std::uint32_t n, double leastPivot);
+void solveCholeskyF64(double* x, const double* factor, std::size_t m, std::uint32_t n);
 
 extern const KernelTable kKernelTable;
 

@@ -138,6 +138,10 @@ constexpr OpSignature kSignatures[] = {
     {"addUniqueDeltasF32", false, 0, 0, {}, {}},
     {"countUniqueF64", false, 0, 0, {}, {}},
     {"nearSwapF32", true, 3, 1, {Dtype::f32, Dtype::f32, Dtype::f32}, {true, false, false}},
+    {"accumulateGramF64", true, 2, 1, {Dtype::f64, Dtype::f32}, {true, false}},
+    {"addProductF64", true, 3, 3, {Dtype::f64, Dtype::f64, Dtype::f32}, {true, false, false}},
+    {"factorCholeskyF64", true, 1, 2, {Dtype::f64}, {true}},
+    {"solveCholeskyF64", true, 2, 1, {Dtype::f64, Dtype::f64}, {true, false}},
 };
 
 namespace dispatch_detail {
@@ -1065,6 +1069,35 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       if (op.lengths[2] != Extent{n}) return "y";
       return nullptr;
     }
+    case KernelId::accumulateGramF64: {
+      [[maybe_unused]] const auto width = scalarAs<std::uint32_t>(op.scalars[0]);
+      [[maybe_unused]] const std::size_t rows = divideLength(op.lengths[1], Extent{width});
+      if (op.lengths[0] != Extent{width} * Extent{width}) return "gram";
+      if (op.lengths[1] != Extent{rows} * Extent{width}) return "x";
+      return nullptr;
+    }
+    case KernelId::addProductF64: {
+      [[maybe_unused]] const auto m = scalarAs<std::uint32_t>(op.scalars[0]);
+      [[maybe_unused]] const auto n = scalarAs<std::uint32_t>(op.scalars[1]);
+      [[maybe_unused]] const auto k = scalarAs<std::uint32_t>(op.scalars[2]);
+      if (op.lengths[0] != Extent{m} * Extent{n}) return "c";
+      if (op.lengths[1] != Extent{m} * Extent{k}) return "a";
+      if (op.lengths[2] != Extent{k} * Extent{n}) return "b";
+      return nullptr;
+    }
+    case KernelId::factorCholeskyF64: {
+      [[maybe_unused]] const auto n = scalarAs<std::uint32_t>(op.scalars[0]);
+      [[maybe_unused]] const auto leastPivot = scalarAs<double>(op.scalars[1]);
+      if (op.lengths[0] != Extent{n} * Extent{n}) return "a";
+      return nullptr;
+    }
+    case KernelId::solveCholeskyF64: {
+      [[maybe_unused]] const auto n = scalarAs<std::uint32_t>(op.scalars[0]);
+      [[maybe_unused]] const std::size_t m = divideLength(op.lengths[0], Extent{n});
+      if (op.lengths[0] != Extent{n} * Extent{m}) return "x";
+      if (op.lengths[1] != Extent{n} * Extent{n}) return "factor";
+      return nullptr;
+    }
     default:
       return "kernel";
   }
@@ -1804,6 +1837,31 @@ inline void runOp(const KernelTable& kernels, KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto t = scalarAs<double>(op.scalars[0]);
       const std::size_t n = op.lengths[0];
       kernels.nearSwapF32(static_cast<float*>(op.operands[0]), static_cast<const float*>(op.operands[1]), static_cast<const float*>(op.operands[2]), n, t);
+      return;
+    }
+    case KernelId::accumulateGramF64: {
+      [[maybe_unused]] const auto width = scalarAs<std::uint32_t>(op.scalars[0]);
+      const std::size_t rows = divideLength(op.lengths[1], Extent{width});
+      kernels.accumulateGramF64(static_cast<double*>(op.operands[0]), static_cast<const float*>(op.operands[1]), rows, width);
+      return;
+    }
+    case KernelId::addProductF64: {
+      [[maybe_unused]] const auto m = scalarAs<std::uint32_t>(op.scalars[0]);
+      [[maybe_unused]] const auto n = scalarAs<std::uint32_t>(op.scalars[1]);
+      [[maybe_unused]] const auto k = scalarAs<std::uint32_t>(op.scalars[2]);
+      kernels.addProductF64(static_cast<double*>(op.operands[0]), static_cast<const double*>(op.operands[1]), static_cast<const float*>(op.operands[2]), m, n, k);
+      return;
+    }
+    case KernelId::factorCholeskyF64: {
+      [[maybe_unused]] const auto n = scalarAs<std::uint32_t>(op.scalars[0]);
+      [[maybe_unused]] const auto leastPivot = scalarAs<double>(op.scalars[1]);
+      kernels.factorCholeskyF64(static_cast<double*>(op.operands[0]), n, leastPivot);
+      return;
+    }
+    case KernelId::solveCholeskyF64: {
+      [[maybe_unused]] const auto n = scalarAs<std::uint32_t>(op.scalars[0]);
+      const std::size_t m = divideLength(op.lengths[0], Extent{n});
+      kernels.solveCholeskyF64(static_cast<double*>(op.operands[0]), static_cast<const double*>(op.operands[1]), m, n);
       return;
     }
     default:

@@ -1,6 +1,7 @@
 /** RegMean: the linear layer that is nearest, in least squares, to every model's layer on that model's own inputs. */
 import { InvalidArgumentError, ShapeMismatchError } from '../../errors.js';
-import { cholesky, solveFactored } from './cholesky.js';
+import { currentKernels } from '../../kernels/current.js';
+import type { Kernels } from '../../kernels/kernels.js';
 
 /** Mean Gram matrix X^T X / n of a layer's inputs, added up over batches in float64. */
 export class InputGram {
@@ -8,7 +9,10 @@ export class InputGram {
   private rows = 0;
 
   /** @param width - input features of the layer. */
-  constructor(readonly width: number) {
+  constructor(
+    readonly width: number,
+    private readonly kernels: Kernels = currentKernels(),
+  ) {
     this.sum = new Float64Array(width * width);
   }
 
@@ -19,15 +23,10 @@ export class InputGram {
 
   /** @param x - inputs of the layer, one a row of `width` (batch and time flattened). */
   add(x: Float32Array): void {
-    const { width, sum } = this;
+    const { width, sum, kernels } = this;
     if (x.length % width !== 0)
       throw new ShapeMismatchError('InputGram.add', [width], [x.length], 'pass whole rows of input features');
-    for (let row = 0; row < x.length; row += width)
-      for (let i = 0; i < width; i++) {
-        const value = x[row + i];
-        if (value === 0) continue;
-        for (let j = i; j < width; j++) sum[i * width + j] += value * x[row + j];
-      }
+    kernels.accumulateGramF64(sum, x, width);
     this.rows += x.length / width;
   }
 
@@ -42,6 +41,9 @@ export class InputGram {
   }
 }
 
+/** Pivots have to be above it, relative to the largest diagonal element: what rounding leaves of a singular matrix is below. */
+const kLeastPivot = 1e-12;
+
 export interface RegMeanLayer {
   /** Weights of each model, row-major. */
   weights: readonly Float32Array[];
@@ -55,6 +57,7 @@ export interface RegMeanLayer {
   alpha?: number;
   /** Coefficient of each model, > 0. Default: equal. */
   coefficients?: readonly number[];
+  kernels?: Kernels;
 }
 
 export interface RegMeanResult {
@@ -66,7 +69,8 @@ export interface RegMeanResult {
 /**
  * W^T = (sum_i c_i G_i)^-1 sum_i c_i G_i W_i^T with off-diagonals of G_i shrunk by alpha, in float64 by Cholesky.
  *
- * A matrix that cannot be factored gets 1e-6 of its mean diagonal added, ten times as much until it can be. Cost: in^2 * (in / 3 + 2 out).
+ * A matrix that cannot be factored gets 1e-6 of its mean diagonal added, ten times as much until it can be. Cost: in^2 * (in / 3 +
+ * 2 out (models + 1)) operations, and three float64 matrices of [in, in] beside one of [in, out] at a time.
  *
  * @throws {InvalidArgumentError} for counts or parameters out of range, or Gram matrices that are zero or not finite.
  * @throws {ShapeMismatchError} for weights or Gram matrices of another size.
@@ -76,38 +80,64 @@ export function regMean(layer: RegMeanLayer): RegMeanResult {
   const { weights, grams, inFeatures: n, outFeatures: m, layout = 'out-in', alpha = 0.9 } = layer;
   const coefficients = layer.coefficients ?? weights.map(() => 1 / weights.length);
   checkLayer(layer, coefficients, alpha);
+  const kernels = layer.kernels ?? currentKernels();
   const total = new Float64Array(n * n);
-  const [rowStep, columnStep] = layout === 'out-in' ? [n, 1] : [1, m];
-  const right = new Float64Array(m * n);
+  const solution = new Float64Array(n * m);
+  const turned = new Float32Array(layout === 'out-in' ? n * m : 0);
+  const shrunk = new Float64Array(n * n);
   weights.forEach((w, k) => {
-    const gram = grams[k];
-    for (let i = 0; i < n; i++)
-      for (let j = 0; j < n; j++) {
-        const g = coefficients[k] * gram[i * n + j] * (i === j ? 1 : alpha);
-        total[i * n + j] += g;
-        if (g === 0) continue;
-        for (let r = 0; r < m; r++) right[r * n + i] += g * w[r * rowStep + j * columnStep];
-      }
+    if (layout === 'out-in') kernels.transposeF32(turned, w, m, n);
+    shrinkTo(shrunk, total, grams[k], n, coefficients[k], alpha);
+    kernels.addProductF64(solution, shrunk, layout === 'out-in' ? turned : w, n, m, n);
   });
-  const { factor, ridge } = factorWithRidge(total, n);
+  const { factor, ridge } = factorWithRidge(kernels, total, n, shrunk);
+  kernels.solveCholeskyF64(solution, factor, n);
+  if (layout === 'in-out') return { values: Float32Array.from(solution), ridge };
+  turned.set(solution);
   const values = new Float32Array(m * n);
-  for (let r = 0; r < m; r++) {
-    const row = right.subarray(r * n, (r + 1) * n);
-    solveFactored(factor, n, row);
-    for (let i = 0; i < n; i++) values[r * rowStep + i * columnStep] = row[i];
-  }
+  kernels.transposeF32(values, turned, n, m);
   return { values, ridge };
 }
 
-function factorWithRidge(total: Float64Array, n: number): { factor: Float64Array; ridge: number } {
+/** shrunk = c * gram with off-diagonals times alpha, and total += shrunk. */
+function shrinkTo(
+  shrunk: Float64Array,
+  total: Float64Array,
+  gram: Float32Array | Float64Array,
+  n: number,
+  coefficient: number,
+  alpha: number,
+): void {
+  shrunk.set(gram);
+  const factor = coefficient * alpha;
+  for (let i = 0; i < n; i++) {
+    const diagonal = i * n + i;
+    const kept = coefficient * shrunk[diagonal];
+    for (let at = i * n; at < (i + 1) * n; at++) shrunk[at] *= factor;
+    shrunk[diagonal] = kept;
+    for (let at = diagonal; at < (i + 1) * n; at++) total[at] += shrunk[at];
+  }
+}
+
+/** Factor of the upper triangle of `total`, in `factor`. */
+function factorWithRidge(
+  kernels: Kernels,
+  total: Float64Array,
+  n: number,
+  factor: Float64Array,
+): { factor: Float64Array; ridge: number } {
   let trace = 0;
-  for (let i = 0; i < n; i++) trace += total[i * n + i];
+  let largest = 0;
+  for (let i = 0; i < n; i++) {
+    trace += total[i * n + i];
+    largest = Math.max(largest, total[i * n + i]);
+  }
   if (!(trace > 0 && Number.isFinite(trace)))
     throw new InvalidArgumentError('regMean', 'grams', 'finite matrices with a positive diagonal', trace);
   for (let ridge = 0; ; ridge = ridge === 0 ? (1e-6 * trace) / n : ridge * 10) {
-    const factor = total.slice();
+    factor.set(total);
     for (let i = 0; i < n; i++) factor[i * n + i] += ridge;
-    if (cholesky(factor, n)) return { factor, ridge };
+    if (kernels.factorCholeskyF64(factor, n, kLeastPivot * (largest + ridge)) === n) return { factor, ridge };
     if (!(ridge < trace))
       throw new InvalidArgumentError('regMean', 'grams', 'positive semi-definite matrices', 'others');
   }

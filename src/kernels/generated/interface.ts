@@ -119,4 +119,8 @@ export interface KernelFunctions {
   addUniqueDeltasF32(dst: F32, base: F32, sources: readonly F32[], uniqueScales: F64, epsilon: number): void;
   countUniqueF64(shared: F64, unique: F64, base: F32, sources: readonly F32[], epsilon: number): void;
   nearSwapF32(dst: F32, base: F32, y: F32, t: number): void;
+  accumulateGramF64(gram: F64, x: F32, width: number): void;
+  addProductF64(c: F64, a: F64, b: F32, m: number, n: number, k: number): void;
+  factorCholeskyF64(a: F64, n: number, leastPivot: number): number;
+  solveCholeskyF64(x: F64, factor: F64, n: number): void;
 }
