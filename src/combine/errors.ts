@@ -31,3 +31,14 @@ export class WeightRangeError extends HeddleError {
     );
   }
 }
+
+/** What a client measured for the reduction is not finite: it would decide the aggregate. The client contributes zero. */
+export class StatisticsRejectedError extends HeddleError {
+  constructor(client: string, what: string) {
+    super(
+      'ERR_STATISTICS_NOT_FINITE',
+      `the ${what} of client ${client} holds NaN or infinity`,
+      'lower the learning rate or look at the data of this client; the other clients were kept',
+    );
+  }
+}

@@ -1,6 +1,7 @@
 /** Reductions from a cohort's updates to one: sums that stream, and rules that need all updates at once. */
 import { InvalidArgumentError } from '../errors.js';
 import type { Kernels } from '../kernels/kernels.js';
+import type { LayerGram } from '../train/statistics.js';
 import { type Aggregator, createAggregator } from './aggregator.js';
 
 export interface ReduceContext {
@@ -23,15 +24,75 @@ export interface StreamingReducer {
   create(context: ReduceContext): Aggregator;
 }
 
+/** A tensor of the flat update: what `ParamSpec.entries` holds. */
+export interface UpdateTensor {
+  readonly name: string;
+  readonly offset: number;
+  readonly size: number;
+  readonly shape: readonly number[];
+}
+
+/** What clients measure on their own data, at the model that they trained, for a rule that weighs them by it. */
+export interface WantedStatistics {
+  /** `fisher`: diagonal of the empirical Fisher information; `input-grams`: X^T X / n of the inputs of dense layers. */
+  readonly kind: 'fisher' | 'input-grams';
+  /** Examples of a client that are measured, its first; absent: all. */
+  readonly examples?: number;
+}
+
+/** What one client measured, as the server gets it. */
+export type ClientStatistics =
+  | {
+      readonly kind: 'fisher';
+      /** One value for each element of the update. */
+      readonly values: Float32Array;
+    }
+  | {
+      readonly kind: 'input-grams';
+      /** By name of the layer's weight. */
+      readonly layers: ReadonlyMap<string, ReceivedGram>;
+    };
+
+export interface ReceivedGram extends Pick<LayerGram, 'layout' | 'width'> {
+  /** [width, width], symmetric. */
+  readonly gram: Float32Array;
+}
+
+/** What a round tells a rule beside the updates. */
+export interface GatheringContext {
+  readonly kernels: Kernels;
+  /** Tensors of an update, in order. */
+  readonly tensors: readonly UpdateTensor[];
+  /** The global model of this round, that the updates start from; read only. */
+  readonly params: Float32Array;
+  /** The global model before the first round, for a rule whose `anchor` it is. */
+  readonly initial?: Float32Array;
+  readonly seed: number | string | bigint;
+  /** From 0. */
+  readonly round: number;
+  /** One an update, for a rule with `statistics`. */
+  readonly statistics: readonly ClientStatistics[];
+  /** Takes what a rule found out about a tensor, as the ratio and the angle of Model Stock. */
+  report(tensor: string, values: Readonly<Record<string, number>>): void;
+}
+
 /** Sees all updates of a range of coordinates at once; ranges are independent of each other. */
 export interface GatheringReducer {
   readonly kind: 'gathering';
   readonly name: string;
+  /** What every client sends beside its update. */
+  readonly statistics?: WantedStatistics;
+  /**
+   * Of rules that place the clients around a model w_0: the round's global model, or that before the first round, which the context
+   * then holds. Its hash is kept with the round.
+   */
+  readonly anchor?: 'previous' | 'initial';
   /**
    * Writes `out[i]` for begin <= i < end from `updates[k][i]`, k in cohort order; zeros where there is no update.
    *
    * @param updates - of one length and finite: the caller rejects the others by name before.
    * @param weights - one per update.
+   * @param context - given by a federation; rules that need nothing of it can be called without.
    */
   reduce(
     out: Float32Array,
@@ -39,6 +100,7 @@ export interface GatheringReducer {
     weights: readonly number[],
     begin: number,
     end: number,
+    context?: GatheringContext,
   ): void;
 }
 

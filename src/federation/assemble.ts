@@ -1,5 +1,7 @@
 /** From a configuration to the parts of a run: model, strategy, stages, local training. */
 import { fixedDenominator, meanOfHolders, type Reducer, weightedMean } from '../combine/reducers.js';
+import { fisher, regmean } from '../combine/reducers-data.js';
+import { mergeReducer } from '../combine/reducers-merge.js';
 import type { Dataset } from '../data/dataset.js';
 import { InvalidArgumentError, ShapeMismatchError } from '../errors.js';
 import { cifar10Cnn, mlp, mnistCnn, softmaxRegression } from '../nn/zoo.js';
@@ -65,16 +67,24 @@ export function assembleStrategy(config: SimulateConfig, objects: CustomObjects)
     : fedAvg({ reduce, lr: serverLr });
 }
 
-function assembleReducer({ update }: SimulateConfig): Reducer {
-  switch (update.reduce) {
+function assembleReducer({ update: { reduce } }: SimulateConfig): Reducer {
+  switch (reduce) {
     case 'weighted-mean':
       return weightedMean();
     case 'fixed-denominator':
       return fixedDenominator();
     case 'mean-of-holders':
       return meanOfHolders();
-    default:
-      return update.reduce satisfies never;
+  }
+  switch (reduce.type) {
+    case 'fisher':
+      return fisher(reduce);
+    case 'regmean':
+      return regmean(reduce);
+    default: {
+      const { type, ...parameters } = reduce;
+      return mergeReducer(type, parameters);
+    }
   }
 }
 

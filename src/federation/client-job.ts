@@ -1,11 +1,13 @@
 /** One client's part of a round: what it is sent, its training, and whether what came back can be used. */
 import { UpdateRejectedError } from '../combine/errors.js';
-import type { HeddleError } from '../errors.js';
+import type { ClientStatistics } from '../combine/reducers.js';
+import { type HeddleError, InvalidArgumentError } from '../errors.js';
 import { WorkerCrashError } from '../train/errors.js';
 import type { TrainJob, TrainResult } from '../train/trainer.js';
 import type { Delivery } from '../update/pipeline.js';
 import type { PlanContext } from '../update/stage.js';
 import type { ClientStateStore } from './client-state.js';
+import { measureClient, wantedStatistics } from './client-statistics.js';
 import { UserResultError } from './errors.js';
 import type { RunSetup } from './setup.js';
 import { asUserCodeError } from './user-code.js';
@@ -16,6 +18,8 @@ export interface TrainedClient {
   readonly delivery: Delivery;
   readonly context: PlanContext;
   readonly result: TrainResult;
+  /** What the reduction asks of clients; absent where it asks nothing, and where the update is not finite. */
+  readonly statistics?: ClientStatistics;
 }
 
 /** A client that takes no part in this round's sum. */
@@ -66,7 +70,21 @@ export async function trainClient(
       lr,
     });
     checkResult(trainer.name, result, delivery, client, round);
-    return { client, delivery, context, result };
+    const wanted = wantedStatistics(setup);
+    if (!wanted || kernels.allFiniteF32(result.update) === 0) return { client, delivery, context, result };
+    if (delivery.plan)
+      throw new InvalidArgumentError(
+        'simulate',
+        'update.pipeline',
+        `without sub-models: ${wanted.kind} are measured on whole models`,
+        pipeline.stages[0]?.name,
+        'remove the stage that chooses sub-models, or reduce with weightedMean or meanOfHolders',
+      );
+    // Taken before the update passes the pipeline, which clips and overwrites it.
+    const own = new Float32Array(result.update.length);
+    kernels.addF32(own, delivery.params, result.update);
+    const statistics = await measureClient(setup, wanted, own, index);
+    return { client, delivery, context, result, statistics };
   } catch (error) {
     if (error instanceof UpdateRejectedError || error instanceof WorkerCrashError)
       return { client, rejected: error };

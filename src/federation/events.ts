@@ -30,6 +30,9 @@ export const METRIC = {
   /** Share of the cohort whose update was clipped, in [0, 1]. */
   clipFraction: 'update/clip-frac',
   serverUpdateNorm: 'server/update-norm',
+  /** Of Model Stock: interpolation ratio t in [0, 1], and angle between the clients in degrees; means over the parameters. */
+  mergeRatioMean: 'merge/t-mean',
+  mergeAngleMean: 'merge/angle-mean',
   serverLr: 'server/lr',
   /** Budget spent up to and with this round. */
   epsilon: 'privacy/epsilon',
@@ -107,6 +110,28 @@ export interface UnitGroupHolders {
   counts: readonly number[];
 }
 
+/** What a merge rule found out about one tensor. */
+export interface MergedTensor {
+  name: string;
+  /**
+   * By rule. Model Stock: ratio `t`, mean `cosine` of two updates and its `angle` in degrees (means over rows where it works by filters).
+   * RegMean: `ridge`, what was added to the diagonal of a singular system, else 0.
+   */
+  values: Readonly<Record<string, number>>;
+}
+
+/** How a merge rule came to the step of a round. */
+export interface MergeDetail {
+  /** Name of the reduction, as `model-stock`. */
+  rule: string;
+  /** Index of the period between two merges, from 1: the round. */
+  period: number;
+  /** Which model the clients were placed around, and the SHA-256 of its parameters. */
+  anchor?: 'previous' | 'initial';
+  anchorHash?: string;
+  tensors: readonly MergedTensor[];
+}
+
 /** Figures of a round that are not scalars: what the report plots beyond the metrics. Every part is optional. */
 export interface RoundDetail {
   norms?: NormDetail;
@@ -115,6 +140,7 @@ export interface RoundDetail {
   denseBytes?: number;
   phases?: readonly PhaseSeconds[];
   holders?: readonly UnitGroupHolders[];
+  merge?: MergeDetail;
 }
 
 interface RunEventBase {
@@ -281,6 +307,8 @@ export interface RunSummary {
     ratio: number;
   };
   privacy: PrivacySummary;
+  /** Periodic merging: how many periods there were, and which model the clients of the last one were placed around. */
+  merge?: Omit<MergeDetail, 'period' | 'tensors'> & { periods: number };
   environment: RunEnvironment;
   paths: RunPaths;
   /** Present when `status` is `failed`. */

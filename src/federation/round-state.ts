@@ -8,6 +8,8 @@ export interface RoundState {
   readonly aggregator?: Aggregator;
   readonly delta: Float32Array;
   readonly serverState: Readonly<Record<string, Float32Array>>;
+  /** The global model before the first round, for a reduction that is anchored there. */
+  readonly initial?: Float32Array;
 }
 
 /** A client that clips cannot exceed its bound by more than a quantizer adds. */
@@ -18,6 +20,7 @@ export function createRoundState(setup: RunSetup, clients: ClientStateStore): Ro
   const { aggregate } = strategy;
   const size = params.length;
   const pipelined = typeof aggregate === 'function' ? undefined : aggregate;
+  const anchored = pipelined?.reduce.kind === 'gathering' && pipelined.reduce.anchor === 'initial';
   return {
     clients,
     aggregator:
@@ -34,6 +37,7 @@ export function createRoundState(setup: RunSetup, clients: ClientStateStore): Ro
     serverState: Object.fromEntries(
       (pipelined?.serverOptimizer.stateNames ?? []).map((name) => [name, new Float32Array(size)]),
     ),
+    ...(anchored && { initial: params.slice() }),
   };
 }
 

@@ -1,8 +1,8 @@
 /** What one round measures, and how it becomes metrics. */
 import type { HeddleError } from '../errors.js';
 import type { TrainResult } from '../train/trainer.js';
-import type { Delivery, Receipt, WireBytes } from '../update/pipeline.js';
-import { METRIC, type RoundDetail } from './events.js';
+import type { Delivery, WireBytes } from '../update/pipeline.js';
+import { METRIC, type MergedTensor, type RoundDetail } from './events.js';
 import type { RunSetup } from './setup.js';
 
 /** A client's line of `clients.jsonl`. */
@@ -27,6 +27,8 @@ export class RoundStats {
   downBytes = 0;
   denseBytes = 0;
   examples = 0;
+  /** The model w_0 of a rule that places the clients around one. */
+  anchor?: { readonly model: 'previous' | 'initial'; readonly hash: string };
   #lossSum = 0;
   #correct = 0;
   readonly #norms: number[] = [];
@@ -34,6 +36,7 @@ export class RoundStats {
   readonly #stageBytes = new Map<string, number>();
   readonly #holders = new Map<string, number[]>();
   readonly #phases = new Map<string, number>();
+  readonly #merged: MergedTensor[] = [];
 
   constructor(
     readonly setup: RunSetup,
@@ -80,13 +83,19 @@ export class RoundStats {
       }
   }
 
-  addClient(client: number, result: TrainResult, receipt: Receipt): void {
+  /** @param wire - what the update put on the wire. @param measured - what the client sent beside it. */
+  addClient(
+    client: number,
+    result: TrainResult,
+    wire: readonly WireBytes[],
+    measured: WireBytes | undefined,
+  ): void {
     this.reported++;
     this.examples += result.examples;
     this.#lossSum += result.lossSum;
     this.#correct += result.correct;
     this.denseBytes += 4 * this.setup.model.spec.size;
-    this.#addWire(receipt.wire);
+    this.#addWire(measured ? [...wire, measured] : wire);
     if (this.setup.config.log.clientMetrics === 'all') {
       const { examples, lossSum, correct } = result;
       this.clientRow(client, 'reported', {
@@ -112,6 +121,11 @@ export class RoundStats {
   addNorm(norm: number, clipped: boolean): void {
     this.#norms.push(norm);
     if (clipped) this.#clipped++;
+  }
+
+  /** What a reduction found out about a tensor of the round. */
+  reportTensor(name: string, values: Readonly<Record<string, number>>): void {
+    this.#merged.push({ name, values });
   }
 
   /** The update was refused after it was counted: its bytes were sent, its report does not count. */
@@ -149,11 +163,31 @@ export class RoundStats {
       const noiseNorm = this.noiseStddev * Math.sqrt(this.setup.params.length);
       if (this.serverUpdateNorm !== undefined) metrics[METRIC.snr] = this.serverUpdateNorm / noiseNorm;
     }
+    const mean = (key: string): number | undefined => this.#meanOfTensors(key);
+    for (const [name, value] of [
+      [METRIC.mergeRatioMean, mean('t')],
+      [METRIC.mergeAngleMean, mean('angle')],
+    ] as const)
+      if (value !== undefined) metrics[name] = value;
     return metrics;
   }
 
-  /** @param roundSeconds - wall time of the whole round; what no phase claims is overhead. */
-  detail(roundSeconds: number): RoundDetail {
+  /** Mean over the parameters of the tensors for which a rule told the value. */
+  #meanOfTensors(key: string): number | undefined {
+    const { spec } = this.setup.model;
+    let sum = 0;
+    let parameters = 0;
+    for (const { name, values } of this.#merged) {
+      if (values[key] === undefined) continue;
+      const { size } = spec.get(name);
+      sum += size * values[key];
+      parameters += size;
+    }
+    return parameters > 0 ? sum / parameters : undefined;
+  }
+
+  /** @param round - from 1. @param roundSeconds - wall time of the whole round; what no phase claims is overhead. */
+  detail(round: number, roundSeconds: number): RoundDetail {
     const sorted = [...this.#norms].sort((a, b) => a - b);
     const at = (share: number): number =>
       sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
@@ -180,6 +214,19 @@ export class RoundStats {
         { name: 'overhead', seconds: Math.max(roundSeconds - claimed, 0) },
       ],
       holders: [...this.#holders].map(([name, counts]) => ({ name, counts })),
+      merge: this.#mergeDetail(round),
+    };
+  }
+
+  #mergeDetail(round: number): RoundDetail['merge'] {
+    const { aggregate } = this.setup.strategy;
+    if (typeof aggregate === 'function' || (this.#merged.length === 0 && !this.anchor)) return undefined;
+    return {
+      rule: aggregate.reduce.name,
+      period: round,
+      anchor: this.anchor?.model,
+      anchorHash: this.anchor?.hash,
+      tensors: this.#merged,
     };
   }
 }

@@ -1,9 +1,11 @@
 /** One round: clients train in parallel, their updates pass the pipeline and the reduction in cohort order. */
 import type { Aggregator } from '../combine/aggregator.js';
-import { UpdateRejectedError } from '../combine/errors.js';
-import type { GatheringReducer } from '../combine/reducers.js';
+import { StatisticsRejectedError, UpdateRejectedError } from '../combine/errors.js';
+import type { ClientStatistics, GatheringContext, GatheringReducer } from '../combine/reducers.js';
 import { type HeddleError, InvalidArgumentError } from '../errors.js';
+import { sha256Hex } from '../platform/hash.js';
 import { type RejectedClient, type TrainedClient, trainClient } from './client-job.js';
+import { checkStatistics, statisticsBytes } from './client-statistics.js';
 import { DivergedError, TooFewReportsError, UserResultError } from './errors.js';
 import { inOrder } from './reorder.js';
 import { clientWeight, type RoundState } from './round-state.js';
@@ -13,8 +15,8 @@ import type { RunSetup } from './setup.js';
 import type { AggregateFunction, ClientUpdate } from './strategies/strategy.js';
 import { asUserCodeError, callUserCode } from './user-code.js';
 
-/** A decoded update with the mask of what its client held, where the reduction wants it. */
-type DecodedUpdate = ClientUpdate & { readonly mask?: Uint8Array };
+/** A decoded update with the mask of what its client held and what it measured, where the reduction wants them. */
+type DecodedUpdate = ClientUpdate & { readonly mask?: Uint8Array; readonly statistics?: ClientStatistics };
 
 /**
  * Runs a round and steps the global model in place. A round that fails leaves the model as it was, unless the step itself was
@@ -66,7 +68,7 @@ async function* decoded(
       reject(setup, stats, client, outcome.rejected);
       continue;
     }
-    const { delivery, context, result } = outcome;
+    const { delivery, context, result, statistics } = outcome;
     stats.addDelivery(delivery);
     let next: DecodedUpdate;
     try {
@@ -74,9 +76,10 @@ async function* decoded(
       const start = performance.now();
       const receipt = setup.pipeline.receive(result.update, delivery, context, wantMask);
       stats.addPhase('encode', (performance.now() - start) / 1000);
-      stats.addClient(client, result, receipt);
+      if (statistics) checkStatistics(setup.kernels, statistics, client);
+      stats.addClient(client, result, receipt.wire, statistics && statisticsBytes(statistics));
       const weight = clientWeight(setup, context.nExamples);
-      next = { client, slot, update: receipt.update, weight, mask: receipt.mask };
+      next = { client, slot, update: receipt.update, weight, mask: receipt.mask, statistics };
     } catch (error) {
       if (!isRejection(setup, error)) throw error;
       reject(setup, stats, client, error);
@@ -94,7 +97,7 @@ function checkLoss({ config }: RunSetup, lossSum: number, client: number, round:
 
 function isRejection({ config }: RunSetup, error: unknown): error is HeddleError {
   if (error instanceof DivergedError) return config.run.onDiverge === 'skip-client';
-  return error instanceof UpdateRejectedError;
+  return error instanceof UpdateRejectedError || error instanceof StatisticsRejectedError;
 }
 
 /** A slot without an update adds nothing: skipping it is the identity of the ordered sum. */
@@ -107,7 +110,7 @@ function reject({ config }: RunSetup, stats: RoundStats, client: number, error: 
 function checkReports({ config }: RunSetup, stats: RoundStats, round: number): void {
   const { minReports } = config.strategy;
   if (stats.reported >= minReports || stats.selected === 0) return;
-  const codes = ['ERR_UPDATE_NOT_FINITE', 'ERR_DIVERGED'];
+  const codes = ['ERR_UPDATE_NOT_FINITE', 'ERR_STATISTICS_NOT_FINITE', 'ERR_DIVERGED'];
   const diverged = stats.rejections.some(({ error }) => codes.includes(error.code));
   if (config.run.onDiverge !== 'fail' && diverged) return;
   throw new TooFewReportsError(round + 1, stats.reported, minReports, stats.rejections[0]?.error.problem);
@@ -151,23 +154,47 @@ async function gather(
 ): Promise<void> {
   const all: Float32Array[] = [];
   const weights: number[] = [];
-  for await (const { client, update, weight } of updates) {
+  const measured: ClientStatistics[] = [];
+  for await (const { client, update, weight, statistics } of updates) {
     const own = update.slice();
     const transformed = transform(setup, round, client, own, weight);
     if (!admit(setup, stats, client, own)) continue;
     all.push(own);
     weights.push(transformed);
+    if (statistics) measured.push(statistics);
   }
   checkReports(setup, stats, round);
+  if (reduce.anchor && all.length > 0)
+    stats.anchor = { model: reduce.anchor, hash: await anchorHash(setup, state, reduce.anchor) };
   stats.timed('aggregate', () => {
     const { delta } = state;
+    const { kernels, params, model, config } = setup;
+    const context: GatheringContext = {
+      kernels,
+      tensors: model.spec.entries,
+      params,
+      initial: state.initial,
+      seed: config.run.seed,
+      round,
+      statistics: measured,
+      report: (tensor, values) => stats.reportTensor(tensor, values),
+    };
     if (all.length === 0) delta.fill(0);
     else
       callUserCode(`reduction '${reduce.name}'`, round, undefined, () =>
-        reduce.reduce(delta, all, weights, 0, delta.length),
+        reduce.reduce(delta, all, weights, 0, delta.length, context),
       );
     serverStep(setup, state, stats, round);
   });
+}
+
+/** SHA-256 of the parameters of w_0, as a run's fingerprint is. */
+function anchorHash(
+  { params }: RunSetup,
+  { initial }: RoundState,
+  anchor: 'previous' | 'initial',
+): Promise<string> {
+  return sha256Hex(Float32Array.from(anchor === 'initial' && initial ? initial : params));
 }
 
 /** The server's own clip, in place; false for an update that is not finite, which is then rejected. */

@@ -1,6 +1,6 @@
 /** What adds up over the rounds of a run, for its metrics and its summary. */
 import { platform } from '#platform';
-import { METRIC, type RunSummary } from './events.js';
+import { METRIC, type MergeDetail, type RunSummary } from './events.js';
 import type { RoundStats } from './round-stats.js';
 
 /** The system is asked for resident memory at most this often: it costs as much as a small round. */
@@ -8,6 +8,7 @@ const kResidentEveryMs = 50;
 
 export class RunTotals {
   rounds = 0;
+  merge?: RunSummary['merge'];
   #upBytes = 0;
   #downBytes = 0;
   #denseBytes = 0;
@@ -45,6 +46,13 @@ export class RunTotals {
     metrics[METRIC.examplesPerSecond] = stats.examples / seconds;
     const residentBytes = this.#residentBytes();
     if (residentBytes !== undefined) metrics[METRIC.rssMb] = residentBytes / 2 ** 20;
+  }
+
+  /** Counts a period of a rule that places clients around a model. */
+  merged(detail: MergeDetail | undefined): void {
+    if (!detail?.anchor) return;
+    const { rule, anchor, anchorHash } = detail;
+    this.merge = { rule, periods: (this.merge?.periods ?? 0) + 1, anchor, anchorHash };
   }
 
   time(started: number, setupSeconds: number): RunSummary['time'] {

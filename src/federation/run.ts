@@ -199,9 +199,10 @@ export class Run {
   }
 
   #finishRound(stats: RoundStats, metrics: Record<string, number>, round: number, seconds: number): void {
-    const detail = stats.detail(seconds);
+    const detail = stats.detail(round + 1, seconds);
     const outside = detail.phases?.find(({ name }) => name === 'overhead')?.seconds ?? 0;
     this.#totals.add(stats, metrics, seconds, outside + stats.phase('select'));
+    this.#totals.merged(detail.merge);
     this.#push({ ...this.#base(round + 1), event: 'round', metrics, detail });
   }
 
@@ -290,6 +291,7 @@ export class Run {
       time: this.#totals.time(this.begun.started, this.#setupSeconds),
       comm: this.#totals.comm(),
       privacy: privacySummary(this.setup, this.resolved),
+      merge: this.#totals.merge,
       environment: this.host.environment(),
       paths: { folder: '' },
     };

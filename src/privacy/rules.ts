@@ -28,6 +28,10 @@ export interface PrivacyPlan {
   readonly stages: readonly PrivacyStage[];
   /** Name of the reduction; `custom`: a strategy object reduces by itself. */
   readonly reduce: string;
+  /** Whether the reduction is a merge rule, whose sensitivity is not known. */
+  readonly merges?: boolean;
+  /** What clients measure on their data and send beside the update without noise, in words; absent: nothing. */
+  readonly measured?: string;
   readonly weightedBy: 'uniform' | 'num-examples';
   /** Examples at which a weight saturates, so that weights lie in (0, 1]; absent: weights are unbounded. */
   readonly weightCap?: number;
@@ -44,7 +48,9 @@ export type PrivacyRule =
   | 'noise-needs-fixed-denominator'
   | 'noise-needs-bounded-weights'
   | 'holders-under-central-noise'
-  | 'unaccounted-selection';
+  | 'unaccounted-selection'
+  | 'sensitivity-unknown'
+  | 'unaccounted-statistics';
 
 /** A combination that is refused. `subject` says which part of the plan to change. */
 export interface PrivacyProblem {
@@ -76,9 +82,9 @@ const ALLOW = 'set privacy.unaccounted to allow; the run then reports epsilon as
  *
  * Noise is calibrated to the clip bound, so a clip must come before it; weights must be uniform or capped and the
  * denominator public and fixed, or one client could move the result by more than the bound (McMahan et al. 2018,
- * "Learning Differentially Private Recurrent Language Models", section 3). A support chosen from private data, and a
- * mean over realised holders under central noise, both leak outside the noise: they need `unaccounted: 'allow'`,
- * and are refused under a budget even then.
+ * "Learning Differentially Private Recurrent Language Models", section 3). A support chosen from private data, a mean over
+ * realised holders under central noise, a merge rule and statistics sent beside the update all leak outside the noise: they
+ * need `unaccounted: 'allow'`, and are refused under a budget even then.
  */
 export function checkPrivacyRules(plan: PrivacyPlan): PrivacyVerdict {
   const problems: PrivacyProblem[] = [];
@@ -127,12 +133,31 @@ export function checkPrivacyRules(plan: PrivacyPlan): PrivacyVerdict {
       message: 'is left to a strategy object under gaussian-noise: its denominator is not known',
       hint: `use a built-in strategy with fixed-denominator, or ${ALLOW}`,
     });
+  else if (noises.length > 0 && plan.merges && mayPass)
+    reasons.push(`the sensitivity of ${plan.reduce} is not known`);
+  else if (noises.length > 0 && plan.merges)
+    problems.push({
+      rule: 'sensitivity-unknown',
+      subject: { part: 'reduce' },
+      message: `is ${plan.reduce} under gaussian-noise: how far one client can move its result is not known`,
+      hint: `set update.reduce to fixed-denominator, or ${ALLOW}`,
+    });
   else if (noises.length > 0 && plan.reduce !== 'fixed-denominator')
     problems.push({
       rule: 'noise-needs-fixed-denominator',
       subject: { part: 'reduce' },
       message: `is ${plan.reduce} under gaussian-noise: its denominator is the realised cohort, not a public number`,
       hint: 'set update.reduce to fixed-denominator',
+    });
+
+  if (noises.length > 0 && plan.measured !== undefined && mayPass)
+    reasons.push(`${plan.measured} of every client leave it without noise`);
+  else if (noises.length > 0 && plan.measured !== undefined)
+    problems.push({
+      rule: 'unaccounted-statistics',
+      subject: { part: 'reduce' },
+      message: `is ${plan.reduce}: clients send ${plan.measured} of their data beside the update, without noise`,
+      hint: `set update.reduce to fixed-denominator, or ${ALLOW}`,
     });
 
   plan.stages.forEach((stage, index) => {

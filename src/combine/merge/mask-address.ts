@@ -10,8 +10,8 @@ export function hashName(name: string): bigint {
   return hash;
 }
 
-/** Where the mask of input k lies: a function of seed, name of the tensor and index of the input alone. */
+/** Where the mask of input k lies: a function of seed, round, name of the tensor and index of the input alone. */
 export const maskAddress = (context: TensorContext, k: number): MaskAddress => ({
-  ...randomKey(context.seed, { purpose: 'merge', entity: hashName(context.tensor) }),
+  ...randomKey(context.seed, { purpose: 'merge', round: context.round, entity: hashName(context.tensor) }),
   site: k,
 });

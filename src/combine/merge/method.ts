@@ -46,6 +46,8 @@ export interface TensorContext {
   readonly perModel: Readonly<Record<string, readonly number[]>>;
   readonly global: Readonly<Record<string, number>>;
   readonly seed: number | string | bigint;
+  /** Round of a federation, which has masks of its own. Default: 0. */
+  readonly round?: number;
   /** Reproduce the reference tool's quirks. */
   readonly strict: boolean;
 }

@@ -105,6 +105,7 @@ function planRows(context: TensorContext, others: readonly number[], row: number
   const { base, kernels, strict } = context;
   const gram = new Gram(others.length);
   const weights = new Float64Array(others.length);
+  const sums = { rows: 0, ratio: 0, cosine: 0 };
   return {
     alignment: row,
     passes: [],
@@ -116,9 +117,15 @@ function planRows(context: TensorContext, others: readonly number[], row: number
         gram.clear();
         gram.add(kernels, vectors, from);
         const cosine = meanCosine(gram, Math.sqrt(kernels.sumSquaresF32(from)), strict);
-        weights.fill(stockRatio(context, others.length, cosine) / others.length);
+        const ratio = stockRatio(context, others.length, cosine);
+        weights.fill(ratio / others.length);
         kernels.deltaWeightedSumF32(out.subarray(begin, begin + row), from, vectors, weights);
+        sums.rows++;
+        sums.ratio += ratio;
+        sums.cosine += cosine;
       }
     },
+    // Means over the rows.
+    statistics: () => ({ t: sums.ratio / sums.rows, cosine: sums.cosine / sums.rows }),
   };
 }

@@ -4,7 +4,7 @@ import { dottedPath, nearest, toCamel, toKebab } from '../../config/names.js';
 import { type ConfigNode, nodeAt, originAt, type Path } from '../../config/tree.js';
 import { describe } from '../../errors.js';
 import { configSchema } from './schema.js';
-import { allKeys, descriptionOf, mapSchema, schemaAt, unionOptions } from './walk.js';
+import { allKeys, descriptionOf, mapSchema, schemaAt, takesName, unionOptions } from './walk.js';
 
 /** Turns what the schema refused into problems with a place in the file and a way to mend each. */
 export function problemsFromIssues(
@@ -140,14 +140,24 @@ function unionProblem(path: PropertyKey[], tree: ConfigNode, plain: unknown): Co
   for (const mapPath of [path, path.slice(0, -1)]) {
     const { schema, value } = schemaAt(configSchema, plain, mapPath);
     const union = schema === undefined ? undefined : unionOptions(schema);
-    if (union === undefined) continue;
-    if (typeof value !== 'object' || value === null) return undefined;
+    if (schema === undefined || union === undefined) continue;
+    const known = [...union.options.keys()].filter((name) => name !== 'custom');
+    if (typeof value !== 'object' || value === null) {
+      if (!takesName(schema) || value === undefined || value === null) return undefined;
+      const whole = { ...originAt(tree, mapPath), path: dottedPath(mapPath) };
+      return choiceProblem(
+        whole,
+        known,
+        value,
+        `is ${show(value)}`,
+        `set ${whole.path} to ${known[0]}, for example`,
+      );
+    }
     const telling = [...mapPath, union.discriminator];
     const chosen = (value as Record<string, unknown>)[union.discriminator];
     const place = { ...originAt(tree, telling), path: dottedPath(telling) };
-    const names = [...union.options.keys()].filter((name) => name !== 'custom');
     const received = chosen === undefined ? 'is missing' : `is ${show(chosen)}`;
-    return choiceProblem(place, names, chosen, received, `set ${place.path} to ${names[0]}, for example`);
+    return choiceProblem(place, known, chosen, received, `set ${place.path} to ${known[0]}, for example`);
   }
   return undefined;
 }

@@ -1,6 +1,21 @@
 import type { Path } from '../../config/tree.js';
+import { isPlainReduce, reduceName } from './reduce.js';
 import type { CheckedConfig, Report } from './rule-context.js';
 import { type StageKind, stageKind } from './stages.js';
+
+/** A merge rule takes a coordinate that a client did not hold for one that it did not change. */
+export function checkReduce(config: CheckedConfig, report: Report): void {
+  const { reduce, pipeline } = config.update;
+  if (config.strategy.type === 'custom' || isPlainReduce(reduce)) return;
+  const at = pipeline.findIndex((stage) => 'fisherDropout' in stage);
+  if (at >= 0)
+    report(
+      ['update', 'reduce'],
+      `is ${reduceName(reduce)}, which merges whole models, but fisher-dropout sends sub-models`,
+      'set update.reduce to weighted-mean or mean-of-holders, or remove fisher-dropout',
+      ['update', 'pipeline', at, 'fisherDropout'],
+    );
+}
 
 /** Order of the stages, and options that belong to another form of a stage. */
 export function checkPipeline(config: CheckedConfig, report: Report): void {

@@ -10,9 +10,10 @@ import {
 import type { Stage } from '../../update/stage.js';
 import { METRIC } from '../events.js';
 import type { CustomObjects } from './objects.js';
+import { isPlainReduce, reduceName } from './reduce.js';
 import { type CheckedConfig, configuredCohortSize, knownPopulation, type Report } from './rule-context.js';
 import { checkData } from './rules-data.js';
-import { checkPipeline } from './rules-pipeline.js';
+import { checkPipeline, checkReduce } from './rules-pipeline.js';
 import { checkClient, checkStrategy } from './rules-training.js';
 import { type StageConfig, stageKind } from './stages.js';
 import { EXCLUSIVE_PAIRS } from './tasks.js';
@@ -32,7 +33,9 @@ export function privacyPlan(config: CheckedConfig, objects: CustomObjects = { st
   return {
     stages: config.update.pipeline.map((stage) => privacyStage(stage, objects)),
     // A strategy record reduces by itself; nothing is known about its denominator.
-    reduce: config.strategy.type === 'custom' ? 'custom' : config.update.reduce,
+    reduce: config.strategy.type === 'custom' ? 'custom' : reduceName(config.update.reduce),
+    merges: config.strategy.type !== 'custom' && !isPlainReduce(config.update.reduce),
+    measured: measuredBy(config),
     weightedBy: config.strategy.weightedBy,
     weightCap: config.strategy.weightCap,
     cohortSize:
@@ -42,6 +45,13 @@ export function privacyPlan(config: CheckedConfig, objects: CustomObjects = { st
     accountant: config.privacy.accountant,
     unaccounted: config.privacy.unaccounted,
   };
+}
+
+/** What clients send beside their updates, in words. */
+function measuredBy({ strategy, update: { reduce } }: CheckedConfig): string | undefined {
+  if (strategy.type === 'custom' || isPlainReduce(reduce)) return undefined;
+  if (reduce.type === 'fisher') return 'Fisher information';
+  return reduce.type === 'regmean' ? 'Gram matrices of inputs' : undefined;
 }
 
 /** What may be claimed about the privacy of a run with this configuration. */
@@ -80,6 +90,7 @@ export function checkRules(config: CheckedConfig, tree: ConfigNode, objects: Cus
   checkClient(config, report);
   checkStrategy(config, report, objects);
   checkPipeline(config, report);
+  checkReduce(config, report);
   checkRun(config, report, objects);
   checkStrategyObject(config, report, tree);
   for (const { subject, message, hint } of privacyVerdict(config, objects).problems) {

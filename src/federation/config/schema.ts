@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { reduceSchema } from './reduce.js';
 import { stageSchema } from './stages.js';
 
 /** Version of the configuration tree, the value of the top-level key `schema`. */
@@ -231,12 +232,9 @@ const strategy = z.strictObject({
 });
 
 const update = z.strictObject({
-  reduce: z
-    .enum(['weighted-mean', 'fixed-denominator', 'mean-of-holders'])
-    .default('weighted-mean')
-    .describe(
-      'weighted-mean; fixed-denominator (expected cohort, for noise); mean-of-holders (sub-models, no noise)',
-    ),
+  reduce: reduceSchema.describe(
+    'reduction of the updates of a round: a name, or a map with type and parameters',
+  ),
   pipeline: z
     .array(stageSchema)
     .max(16)

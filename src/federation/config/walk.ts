@@ -9,11 +9,23 @@ export function core(schema: z.core.$ZodType): z.core.$ZodType {
   return schema;
 }
 
+/** The map of a union of names and a map that is told apart by a key, as of `reduce: ties` and `reduce: { type: ties }`. */
+function mapMember(schema: z.core.$ZodType): z.core.$ZodType {
+  if (!(schema instanceof z.ZodUnion) || schema instanceof z.ZodDiscriminatedUnion) return schema;
+  return schema.def.options.find((option) => core(option) instanceof z.ZodDiscriminatedUnion) ?? schema;
+}
+
+/** Whether a name alone may stand for the map of a union that is told apart by a key. */
+export function takesName(schema: z.core.$ZodType): boolean {
+  const inner = core(schema);
+  return mapMember(inner) !== inner;
+}
+
 /** The members of a union that is told apart by a key, with the value of that key. */
 export function unionOptions(
   schema: z.core.$ZodType,
 ): { discriminator: string; options: Map<string, z.ZodObject> } | undefined {
-  const inner = core(schema);
+  const inner = core(mapMember(core(schema)));
   if (!(inner instanceof z.ZodDiscriminatedUnion)) return undefined;
   const discriminator = inner.def.discriminator;
   const options = new Map<string, z.ZodObject>();
