@@ -66,13 +66,14 @@ export class InputChangedError extends ModelFileError {
   }
 }
 
-/** Another process is writing a model into the folder. */
+/** A model is being written into the folder by a process, which may be this one. */
 export class OutputBusyError extends ModelFileError {
-  constructor(folder: string, pid: number) {
+  /** @param claim - the file that says so. */
+  constructor(folder: string, pid: number, claim: string) {
     super(
       'ERR_OUTPUT_BUSY',
       `${folder}: process ${pid} is writing a model there`,
-      `wait for it, or choose another folder; if process ${pid} does something else, remove ${folder}/.heddle-partial`,
+      `wait for it, or choose another folder; if process ${pid} does something else, remove ${claim}`,
       { model: folder, actual: pid },
     );
   }

@@ -22,8 +22,6 @@ export interface JournalRecord {
   readonly finished: readonly string[];
   /** Where nothing but renames is left to do. */
   readonly reveal?: RevealSteps;
-  /** A process that still runs and has not closed the journal. */
-  readonly heldBy?: number;
 }
 
 export interface Journal {
@@ -44,7 +42,7 @@ export async function createJournal(
 ): Promise<Journal> {
   const fresh = `${path}.tmp`;
   const handle = await open(fresh, 'w');
-  const head = { version: 1, key, boot: await bootId(), pid: process.pid };
+  const head = { version: 1, key, boot: await bootId() };
   const lines = [head, ...finished.map((tensor) => ({ finished: tensor })), { synced: finished.length }];
   await handle.write(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
   await rename(fresh, path);
@@ -70,21 +68,16 @@ export async function readJournal(path: string): Promise<JournalRecord | undefin
   const finished: string[] = [];
   let synced = 0;
   let reveal: RevealSteps | undefined;
-  let closed = false;
   for (const record of records) {
     if (typeof record.finished === 'string') finished.push(record.finished);
     if (typeof record.synced === 'number') synced = record.synced;
     if (typeof record.reveal === 'object') reveal = record.reveal as RevealSteps;
-    if (record.closed === true) closed = true;
   }
   const sameBoot = head.boot === (await bootId());
-  const { pid } = head;
-  const held = sameBoot && !closed && typeof pid === 'number' && pid !== process.pid && isRunning(pid);
   return {
     key: head.key,
     finished: sameBoot ? finished : finished.slice(0, synced),
     reveal,
-    heldBy: held ? pid : undefined,
   };
 }
 
@@ -112,21 +105,10 @@ function journalOf(handle: FileHandle, finished: Set<string>): Journal {
     async close() {
       if (closed) return;
       closed = true;
-      // A full disk keeps the line out; the journal then counts as held until this process ends.
-      await append({ closed: true }, false).catch(() => undefined);
+      await pending;
       await handle.close();
     },
   };
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // A process of another user exists and may not be signalled.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
 }
 
 function parseLine(line: string): Record<string, unknown> {
@@ -139,7 +121,8 @@ function parseLine(line: string): Record<string, unknown> {
   }
 }
 
-async function bootId(): Promise<string> {
+/** Names the time since the machine started: process numbers of another one say nothing. */
+export async function bootId(): Promise<string> {
   try {
     return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
   } catch {

@@ -9,8 +9,9 @@ import { createHash } from 'node:crypto';
 import { copyFile, type FileHandle, mkdir, open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InvalidArgumentError } from '../../errors.js';
+import { type Claim, claimFolder } from './claim.node.js';
 import { dtypeBits } from './dtype.js';
-import { ModelFileError, OutputBusyError } from './errors.js';
+import { ModelFileError } from './errors.js';
 import { LENGTH_BYTES } from './format.js';
 import { modelIoError } from './io-error.js';
 import { createJournal, type Journal, type RevealSteps, readJournal } from './journal.node.js';
@@ -39,7 +40,7 @@ const SYNC_EVERY_MS = 5000;
  * @param outputs - all tensors, in the order in which they fill the files.
  * @throws {ModelFileError} `ERR_OUTPUT_EXISTS`, `ERR_OUTPUT_IS_INPUT`, `ERR_DISK_FULL` (also when the free space is known not to
  *   suffice), `ERR_OUTPUT_DENIED`, `ERR_OUTPUT_READ_ONLY`, `ERR_OUTPUT_FOLDER` or `ERR_IO`, before a byte of a tensor is written.
- * @throws {OutputBusyError} if another process is writing there.
+ * @throws {OutputBusyError} if another writer, of this or another process, has not ended there.
  * @throws {InvalidArgumentError} for tensors that no file can hold.
  */
 export async function createModelWriter(
@@ -51,15 +52,17 @@ export async function createModelWriter(
   const { sync = true } = options;
   const partial = join(folder, PARTIAL);
   const journalPath = join(partial, JOURNAL);
+  let claim: Claim | undefined;
   try {
     await refuseInputs(folder, options.inputs ?? []);
     await mkdir(folder, { recursive: true });
+    claim = await claimFolder(folder);
     const key = layoutKey(layout, options.planKey ?? '');
     const earlier = await readJournal(journalPath);
-    if (earlier?.heldBy !== undefined) throw new OutputBusyError(folder, earlier.heldBy);
     const same = options.resume === true && earlier?.key === key;
     if (earlier?.reveal !== undefined) {
-      if (same) return finishedWriter(folder, layout, earlier.finished, earlier.reveal, sync);
+      if (same)
+        return releasing(claim, finishedWriter(folder, layout, earlier.finished, earlier.reveal, sync));
       await reveal(folder, earlier.reveal, sync);
     }
     if (!options.overwrite) await refuseExisting(folder);
@@ -72,15 +75,32 @@ export async function createModelWriter(
         layout.files.reduce((sum, { bytes }) => sum + bytes, 0),
       );
     }
-    return await openWriter(
-      folder,
-      layout,
-      await createJournal(journalPath, key, resumes ? earlier.finished : []),
-      sync,
-    );
+    const journal = await createJournal(journalPath, key, resumes ? earlier.finished : []);
+    return releasing(claim, await openWriter(folder, layout, journal, sync));
   } catch (error) {
+    await claim?.release();
     throw wrap(error, folder);
   }
+}
+
+/** A writer that gives its folder free when it is done. */
+function releasing(claim: Claim, writer: ModelWriter): ModelWriter {
+  return {
+    ...writer,
+    async commit() {
+      const written = await writer.commit();
+      // The model is whole; a claim that cannot be removed is hidden, and void when this process ends.
+      await claim.release().catch(() => undefined);
+      return written;
+    },
+    async abort(how) {
+      try {
+        await writer.abort(how);
+      } finally {
+        await claim.release();
+      }
+    },
+  };
 }
 
 function wrap(error: unknown, path: string): Error {
