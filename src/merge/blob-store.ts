@@ -64,6 +64,10 @@ export function createBlobStore(models: ReadonlyMap<string, ModelFiles>): BlobSt
       const blob = locate(path);
       return blob === undefined ? undefined : new TextDecoder().decode(await bytesOf(path, blob));
     },
+    async readBytes(path) {
+      const blob = locate(path);
+      return blob && bytesOf(path, blob);
+    },
     read,
   };
 }

@@ -91,6 +91,13 @@ export interface PlannedModel {
   readonly sidecar?: { readonly of: number; readonly examples?: number };
 }
 
+export interface PlannedFile {
+  readonly name: string;
+  /** Where its bytes come from; else its content. */
+  readonly from?: string;
+  readonly content?: string | Uint8Array;
+}
+
 export interface MergePlan {
   readonly models: readonly PlannedModel[];
   /** In the order in which they are written. */
@@ -98,7 +105,7 @@ export interface MergePlan {
   /** Content of the output's config.json; absent for models without one. */
   readonly config?: Readonly<Record<string, unknown>>;
   /** Files that are copied or written beside the tensors: name and content or source path. */
-  readonly files: readonly { readonly name: string; readonly from?: string; readonly content?: string }[];
+  readonly files: readonly PlannedFile[];
   readonly warnings: readonly string[];
   readonly seed: number | string | bigint;
   readonly strict: boolean;

@@ -25,7 +25,8 @@ export function openModels(recipe: Recipe, options: OpenModelsOptions = {}): Pro
     open: openModel,
     join,
     exists,
-    readText,
+    readText: async (path) => (await readBytes(path))?.toString('utf8'),
+    readBytes,
   };
   return openModelsFrom(recipe, store);
 }
@@ -60,9 +61,9 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-async function readText(path: string): Promise<string | undefined> {
+async function readBytes(path: string): Promise<Buffer | undefined> {
   try {
-    return await readFile(path, 'utf8');
+    return await readFile(path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;

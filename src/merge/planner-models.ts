@@ -10,6 +10,7 @@ import {
 import type { ModelReference } from './recipe/model-reference.js';
 import { type Recipe, referencesOf } from './recipe/recipe.js';
 import { openSidecar } from './sidecars/sidecar.js';
+import { SENTENCE_PIECE_FILES } from './tokenizer/output-files.js';
 import { readTokenizerFacts } from './tokenizer/vocabulary.js';
 
 export interface OpenedModels {
@@ -36,6 +37,8 @@ export interface ModelStore {
   exists(path: string): Promise<boolean>;
   /** Text of a file; undefined if there is none. */
   readText(path: string): Promise<string | undefined>;
+  /** Bytes of a file; undefined if there is none. */
+  readBytes(path: string): Promise<Uint8Array | undefined>;
 }
 
 /** Files whose texts the planner reads; others are only copied. */
@@ -45,6 +48,7 @@ const TEXTS: readonly string[] = [
   'added_tokens.json',
   'vocab.json',
   'vocab.txt',
+  'merges.txt',
   'chat_template.jinja',
   'chat_template.json',
 ];
@@ -74,9 +78,9 @@ export async function openModelsFrom(recipe: Recipe, store: ModelStore): Promise
       const source = await open(path);
       // Tokenizers have megabytes: they are read where the recipe makes something of them.
       const whole = recipe.tokenizer !== undefined || recipe.chatTemplate !== undefined;
-      const { companions, texts } = await readCompanions(store, path, whole);
+      const { companions, texts, pieces } = await readCompanions(store, path, whole);
       const tokenizer =
-        recipe.tokenizer === undefined ? undefined : readTokenizerFacts(reference.text, texts);
+        recipe.tokenizer === undefined ? undefined : readTokenizerFacts(reference.text, texts, pieces);
       const adapter =
         reference.lora && (await openAdapter(store, await store.find(reference, reference.lora.path), open));
       const sidecar = await openSidecar(recipe.method, path, store, open);
@@ -101,11 +105,19 @@ async function readCompanions(
   store: ModelStore,
   place: string,
   whole: boolean,
-): Promise<{ companions: CompanionFile[]; texts: Map<string, string> }> {
+): Promise<{ companions: CompanionFile[]; texts: Map<string, string>; pieces?: Uint8Array }> {
   const companions: CompanionFile[] = [];
   const texts = new Map<string, string>();
+  let pieces: Uint8Array | undefined;
   for (const name of COMPANION_NAMES) {
     const path = store.join(place, name);
+    if (whole && (SENTENCE_PIECE_FILES as readonly string[]).includes(name)) {
+      const bytes = await store.readBytes(path);
+      if (bytes === undefined) continue;
+      companions.push({ name, path, bytes });
+      pieces ??= bytes;
+      continue;
+    }
     if (!whole || !TEXTS.includes(name)) {
       if (await store.exists(path)) companions.push({ name, path });
       continue;
@@ -115,7 +127,7 @@ async function readCompanions(
     companions.push({ name, path, content });
     texts.set(name, content);
   }
-  return { companions, texts };
+  return { companions, texts, ...(pieces && { pieces }) };
 }
 
 async function openAdapter(

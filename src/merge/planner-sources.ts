@@ -29,6 +29,8 @@ export interface CompanionFile {
   readonly path?: string;
   /** Its text, for those that the planner may have to change (tokenizer.json, tokenizer_config.json). */
   readonly content?: string;
+  /** Its bytes, where it is not text (tokenizer.model). */
+  readonly bytes?: Uint8Array;
 }
 
 /** A `ModelSource` of `src/tensor/safetensors` is one, without tokenizer and companions. */
@@ -51,6 +53,8 @@ export const COMPANION_NAMES = [
   'special_tokens_map.json',
   'tokenizer.json',
   'tokenizer.model',
+  'spiece.model',
+  'sentencepiece.bpe.model',
   'added_tokens.json',
   'merges.txt',
   'vocab.json',

@@ -6,6 +6,7 @@ import { COMPANION_NAMES, type ModelFacts, numberOf } from './planner-sources.js
 import type { LoadedModel } from './planner-tensor.js';
 import type { Recipe, TokenizerSetting } from './recipe/recipe.js';
 import { chatTemplate } from './tokenizer/chat-template.js';
+import { differsFromBase, vocabularyFiles } from './tokenizer/output-files.js';
 import { mapRows, overrideRow, type RowOverride, type RowRule } from './tokenizer/rows.js';
 import {
   type ModelVocabulary,
@@ -128,7 +129,7 @@ function noTokenizer(model: string): MergeError {
   return new MergeError(
     'bad_tokenizer',
     `${model} has no tokenizer that can be read`,
-    'put its tokenizer.json (or vocab.json) beside its tensors, or leave the tokenizer setting out',
+    'put its tokenizer.json (or tokenizer.model, vocab.json or vocab.txt) beside its tensors, or leave the tokenizer setting out',
     { model, recipePath: 'tokenizer' },
   );
 }
@@ -139,6 +140,7 @@ export function planFiles(
   donor: LoadedModel,
   merged: readonly ModelFacts[],
   plan: VocabularyPlan | undefined,
+  warnings: string[],
 ): MergePlan['files'] {
   const order = (name: string) => (COMPANION_NAMES as readonly string[]).indexOf(name);
   const files = new Map(
@@ -147,13 +149,24 @@ export function planFiles(
       .map((file) => [file.name, file] as const),
   );
   const out = new Map<string, MergePlan['files'][number]>();
-  for (const { name, path, content } of files.values())
-    out.set(name, path === undefined ? { name, content: content ?? '' } : { name, from: path });
-  if (plan !== undefined && plan.vocabulary.appended.length > 0)
-    appendTokens(plan.vocabulary, (name) => files.get(name)?.content, out);
+  for (const { name, path, content, bytes } of files.values())
+    out.set(name, path === undefined ? { name, content: content ?? bytes ?? '' } : { name, from: path });
+  const tokens = donor.facts.tokenizer?.tokens;
+  if (plan !== undefined && tokens !== undefined && differsFromBase(tokens, plan.vocabulary)) {
+    const texts = new Map(
+      [...files.values()].flatMap(({ name, content, bytes }) => {
+        const known = content ?? bytes;
+        return known === undefined ? [] : [[name, known] as const];
+      }),
+    );
+    const made = vocabularyFiles(donor.text, texts, plan.vocabulary);
+    for (const [name, content] of made.changed) out.set(name, { name, content });
+    for (const name of made.removed) out.delete(name);
+    warnings.push(...made.warnings);
+  }
   if (recipe.chatTemplate !== undefined) {
-    const text = files.get('tokenizer_config.json')?.content;
-    if (text === undefined)
+    const text = out.get('tokenizer_config.json')?.content ?? files.get('tokenizer_config.json')?.content;
+    if (typeof text !== 'string')
       throw new MergeError(
         'bad_tokenizer',
         `chat_template has no tokenizer_config.json to be written to: ${donor.text} has none`,
@@ -177,39 +190,6 @@ export function planFiles(
     }
   }
   return [...out.values()];
-}
-
-function appendTokens(
-  { appended, tokens }: Vocabulary,
-  textOf: (name: string) => string | undefined,
-  out: Map<string, MergePlan['files'][number]>,
-): void {
-  const full = textOf('tokenizer.json');
-  const ids = appended.map((content) => ({ content, id: tokens.get(content) ?? 0 }));
-  if (full !== undefined) {
-    const parsed = JSON.parse(full) as { added_tokens?: unknown[] };
-    const entries = ids.map(({ id, content }) => ({
-      id,
-      content,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-      special: false,
-    }));
-    const name = 'tokenizer.json';
-    out.set(name, {
-      name,
-      content: edited(full, { added_tokens: [...(parsed.added_tokens ?? []), ...entries] }),
-    });
-    if (textOf('added_tokens.json') === undefined) return;
-  }
-  const name = 'added_tokens.json';
-  const before = textOf(name) ?? '{}';
-  out.set(name, {
-    name,
-    content: edited(before, Object.fromEntries(ids.map(({ content, id }) => [content, id]))),
-  });
 }
 
 function edited(json: string, changes: Readonly<Record<string, unknown>>): string {

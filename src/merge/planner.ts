@@ -138,6 +138,7 @@ export function planMerge(
             vocabulary?.base ?? donor,
             merged.map(({ facts }) => facts),
             vocabulary,
+            warnings,
           ),
     warnings: [...new Set(warnings)],
     seed: options.seed ?? 0,

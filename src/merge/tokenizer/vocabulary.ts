@@ -1,10 +1,16 @@
 /** Vocabularies of models: what their tokenizer files say, and the vocabulary of a merge. */
 import { MergeError } from '../errors.js';
+import { readPieces, SentencePieceError } from './sentencepiece.js';
+
+/** How an added token is found in a text, as tokenizer.json says it: `special`, `lstrip`, `rstrip`, `normalized`, `single_word`. */
+export type TokenAttributes = Readonly<Record<string, boolean>>;
 
 export interface TokenizerFacts {
   readonly tokens: ReadonlyMap<string, number>;
   /** Added and special tokens; each is a key of `tokens`. */
   readonly added: readonly string[];
+  /** Of added tokens, as far as their tokenizer gives some. */
+  readonly attributes?: ReadonlyMap<string, TokenAttributes>;
 }
 
 /** A vocabulary to merge, with the rows its model has. */
@@ -13,11 +19,20 @@ export interface ModelVocabulary extends TokenizerFacts {
   readonly size: number;
 }
 
+/** A token of an output that its base vocabulary lacks. */
+export interface AppendedToken {
+  readonly token: string;
+  readonly id: number;
+  /** Found in a text before anything is split; others are ordinary entries of the vocabulary. */
+  readonly added: boolean;
+  readonly attributes?: TokenAttributes;
+}
+
 /** The vocabulary of an output. */
 export interface Vocabulary {
   readonly tokens: ReadonlyMap<string, number>;
-  /** Tokens that the base vocabulary lacks, in order of their ids. */
-  readonly appended: readonly string[];
+  /** In order of their ids. */
+  readonly appended: readonly AppendedToken[];
   /** Number of rows before padding: one more than the largest id. */
   readonly size: number;
 }
@@ -34,20 +49,21 @@ export function mergeVocabularies(
   const tokens = new Map([...base.tokens].filter(([, id]) => id < base.size));
   let next = 0;
   for (const id of tokens.values()) next = Math.max(next, id + 1);
-  const appended: string[] = [];
-  const append = (token: string) => {
+  const appended: AppendedToken[] = [];
+  const append = (token: string, added: boolean, attributes?: TokenAttributes) => {
     if (tokens.has(token)) return;
+    appended.push({ token, id: next, added, ...(attributes && { attributes }) });
     tokens.set(token, next++);
-    appended.push(token);
   };
   const byId = (vocabulary: ModelVocabulary) =>
     [...vocabulary.tokens].filter(([, id]) => id < vocabulary.size).sort(([, a], [, b]) => a - b);
   for (const added of [false, true])
     for (const other of others) {
       const special = new Set(other.added);
-      for (const [token] of byId(other)) if (special.has(token) === added) append(token);
+      for (const [token] of byId(other))
+        if (special.has(token) === added) append(token, added, other.attributes?.get(token));
     }
-  for (const token of extra) append(token);
+  for (const token of extra) append(token, true);
   return { tokens, appended, size: next };
 }
 
@@ -55,46 +71,106 @@ export function mergeVocabularies(
 export type TokenizerTexts = ReadonlyMap<string, string>;
 
 /**
- * Reads tokenizer.json (byte-pair, word-piece and unigram models), or vocab.json with added_tokens.json, or vocab.txt.
+ * Reads tokenizer.json (byte-pair, word-piece and unigram models), or vocab.json, a SentencePiece model or vocab.txt, with the added
+ * tokens of added_tokens.json and tokenizer_config.json.
  *
+ * @param sentencePiece - bytes of tokenizer.model or spiece.model.
  * @returns undefined if there is none of them.
  * @throws {MergeError} of class `bad_tokenizer` if one cannot be understood.
  */
-export function readTokenizerFacts(model: string, files: TokenizerTexts): TokenizerFacts | undefined {
+export function readTokenizerFacts(
+  model: string,
+  files: TokenizerTexts,
+  sentencePiece?: Uint8Array,
+): TokenizerFacts | undefined {
+  const plain =
+    readFull(model, files) ??
+    readVocabJson(model, files) ??
+    (sentencePiece && readSentencePiece(model, files, sentencePiece)) ??
+    readVocabText(model, files);
+  return plain && withDecoder(model, files, plain);
+}
+
+interface Reading {
+  readonly tokens: Map<string, number>;
+  readonly added: Set<string>;
+  readonly attributes: Map<string, TokenAttributes>;
+}
+
+function readFull(model: string, files: TokenizerTexts): Reading | undefined {
   const full = parseJson(model, 'tokenizer.json', files);
-  const vocabulary = full?.model?.vocab;
-  if (full !== undefined) {
-    const tokens = tokensOf(model, 'tokenizer.json', vocabulary);
-    const added: string[] = [];
-    if (Array.isArray(full.added_tokens))
-      for (const { content, id } of full.added_tokens as { content?: unknown; id?: unknown }[]) {
-        if (typeof content !== 'string' || !Number.isSafeInteger(id)) continue;
-        tokens.set(content, id as number);
-        added.push(content);
-      }
-    return { tokens, added };
+  if (full === undefined) return undefined;
+  const reading = plainReading(tokensOf(model, 'tokenizer.json', full.model?.vocab));
+  if (Array.isArray(full.added_tokens))
+    for (const entry of full.added_tokens as { content?: unknown; id?: unknown }[])
+      if (typeof entry.content === 'string') addToken(reading, entry.content, entry.id, entry);
+  return reading;
+}
+
+function readVocabJson(model: string, files: TokenizerTexts): Reading | undefined {
+  const vocabulary = parseJson(model, 'vocab.json', files);
+  return vocabulary && withAdded(model, files, plainReading(tokensOf(model, 'vocab.json', vocabulary)));
+}
+
+function readVocabText(model: string, files: TokenizerTexts): Reading | undefined {
+  const lines = files
+    .get('vocab.txt')
+    ?.replace(/\r?\n$/, '')
+    .split(/\r?\n/);
+  return lines && withAdded(model, files, plainReading(new Map(lines.map((token, id) => [token, id]))));
+}
+
+function readSentencePiece(model: string, files: TokenizerTexts, bytes: Uint8Array): Reading {
+  try {
+    const reading = plainReading(new Map());
+    for (const [id, { text, kind }] of readPieces(bytes).entries()) {
+      if (reading.tokens.has(text))
+        throw new SentencePieceError(`it holds the piece ${JSON.stringify(text)} twice`);
+      if (kind === 'unknown' || kind === 'control' || kind === 'user-defined')
+        addToken(reading, text, id, { special: kind !== 'user-defined' });
+      else reading.tokens.set(text, id);
+    }
+    return withAdded(model, files, reading);
+  } catch (cause) {
+    if (!(cause instanceof SentencePieceError)) throw cause;
+    throw bad(model, `tokenizer.model is not a SentencePiece model: ${cause.message}`, cause);
   }
-  const plain = parseJson(model, 'vocab.json', files);
+}
+
+function plainReading(tokens: Map<string, number>): Reading {
+  return { tokens, added: new Set(), attributes: new Map() };
+}
+
+function addToken({ tokens, added, attributes }: Reading, token: string, id: unknown, given: object): void {
+  if (!Number.isSafeInteger(id) || (id as number) < 0) return;
+  tokens.set(token, id as number);
+  added.add(token);
+  const flags = Object.entries(given).filter(([, value]) => typeof value === 'boolean');
+  if (flags.length > 0) attributes.set(token, Object.fromEntries(flags));
+}
+
+function withAdded(model: string, files: TokenizerTexts, reading: Reading): Reading {
   const extra = parseJson(model, 'added_tokens.json', files);
-  const lines = files.get('vocab.txt');
-  if (plain === undefined && lines === undefined) return undefined;
-  const tokens =
-    plain === undefined
-      ? new Map(
-          (lines ?? '')
-            .replace(/\r?\n$/, '')
-            .split(/\r?\n/)
-            .map((token, id) => [token, id]),
-        )
-      : tokensOf(model, 'vocab.json', plain);
-  const added = extra === undefined ? new Map<string, number>() : tokensOf(model, 'added_tokens.json', extra);
-  for (const [token, id] of added) tokens.set(token, id);
-  return { tokens, added: [...added.keys()] };
+  if (extra !== undefined)
+    for (const [token, id] of tokensOf(model, 'added_tokens.json', extra)) addToken(reading, token, id, {});
+  return reading;
+}
+
+/** Newer tokenizers keep their added tokens in tokenizer_config.json. */
+function withDecoder(model: string, files: TokenizerTexts, reading: Reading): TokenizerFacts {
+  const decoder = parseJson(model, 'tokenizer_config.json', files)?.added_tokens_decoder;
+  if (typeof decoder === 'object' && decoder !== null)
+    for (const [id, entry] of Object.entries(decoder) as [string, { content?: unknown } | null][])
+      if (typeof entry?.content === 'string' && !reading.added.has(entry.content))
+        addToken(reading, entry.content, reading.tokens.get(entry.content) ?? Number(id), entry);
+  const { tokens, added, attributes } = reading;
+  return { tokens, added: [...added], ...(attributes.size > 0 && { attributes }) };
 }
 
 interface TokenizerJson {
   readonly model?: { readonly vocab?: unknown };
   readonly added_tokens?: unknown;
+  readonly added_tokens_decoder?: unknown;
   readonly chat_template?: unknown;
 }
 
