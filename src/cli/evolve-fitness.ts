@@ -2,21 +2,15 @@
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { HeddleError, ShapeMismatchError } from '../errors.js';
-import { assembleModel } from '../federation/assemble.js';
-import { loadConfig } from '../federation/config/load.node.js';
-import { shapedFor, taskShape } from '../federation/host.js';
-import { createNodeHost } from '../federation/host.node.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { loadBackend } from '../kernels/select.js';
 import { commandFitness } from '../merge/evolve/command-fitness.node.js';
 import { createMemoryMerger, type MemoryTensor } from '../merge/evolve/memory-merge.node.js';
 import type { Fitness } from '../merge/evolve/search-file.js';
 import type { Model } from '../program/model.js';
-import { collectEnvironment } from '../report/environment.node.js';
 import { createCodec } from '../tensor/safetensors/codecs.js';
-import { createInlineRunner } from '../train/inline-runner.js';
-import { createLocalTrainer } from '../train/local-trainer.js';
-import { version } from '../version.js';
+import { openTrainingSession } from '../train/training-session.js';
+import { loadTaskModel } from './task-model.js';
 
 /** What a fitness is told about a candidate. */
 export interface FitnessInput {
@@ -104,32 +98,26 @@ async function importFitness(path: string): Promise<(input: FitnessInput) => num
 
 /** A heddle model on a heddle data set. */
 async function openBuiltin(fitness: Fitness & { type: 'builtin' }): Promise<OpenFitness> {
-  const overrides = fitness.synthetic ? ['data.synthetic=true'] : [];
-  const { config, objects } = await loadConfig(fitness.task, overrides);
-  const task = await createNodeHost(() => collectEnvironment(version)).loadTask(config);
-  const shape = taskShape(config);
-  const data = (shape === undefined ? task : shapedFor(task, shape.input))[fitness.part];
-  const model = assembleModel(config, objects, data);
+  const { model, data } = await loadTaskModel(fitness);
   const kernels = await loadBackend();
-  const runner = createInlineRunner(kernels);
-  const trainer = createLocalTrainer(model, runner, { epochs: 1, batchSize: 100 });
+  const session = await openTrainingSession(model);
   const index = Uint32Array.from({ length: Math.min(data.size, fitness.limit ?? data.size) }, (_, i) => i);
   const merger = createMemoryMerger(kernels);
   return {
     kind: 'memory',
-    score: (recipe, signal) =>
-      merger.merge(
+    async score(recipe, signal) {
+      // The merger is free again once the values are copied out: with --parallel it merges the next while this one is judged.
+      const params = await merger.merge(
         recipe,
-        async (tensors) => {
-          const params = parametersOf(tensors, model, kernels);
-          const { lossSum, correct, examples } = await trainer.evaluate(params, data, index, 250, signal);
-          return fitness.metric === 'accuracy' ? correct / examples : -lossSum / examples;
-        },
+        async (tensors) => parametersOf(tensors, model, kernels),
         signal,
-      ),
+      );
+      const { accuracy, loss } = await session.evaluate(params, data, { index, signal });
+      return fitness.metric === 'accuracy' ? accuracy : -loss;
+    },
     async dispose() {
       await merger.dispose();
-      await runner.dispose();
+      await session.dispose();
       kernels.dispose();
     },
   };

@@ -55,6 +55,7 @@ const BY_CODE: Readonly<Record<string, ExitCode>> = {
   ERR_INPUT_CHANGED: EXIT.data,
   ERR_MISSING_SHARD: EXIT.data,
   ERR_MISSING_TENSOR: EXIT.data,
+  ERR_MODEL_TENSOR: EXIT.data,
   ERR_DUPLICATE_TENSOR: EXIT.data,
   ERR_BAD_INDEX: EXIT.data,
   ERR_BAD_CONFIG: EXIT.data,

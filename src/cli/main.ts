@@ -9,6 +9,7 @@ import { doctorCommand } from './doctor.js';
 import { UsageError } from './errors.js';
 import { evolveCommand } from './evolve.js';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.js';
+import { gatherCommand } from './gather.js';
 import { inspectCommand } from './inspect.js';
 import { mergeCommand } from './merge.js';
 import { printError } from './output.js';
@@ -23,6 +24,7 @@ const VERBS: readonly ((run: Verb) => Command)[] = [
   diffCommand,
   evolveCommand(),
   recycleCommand,
+  gatherCommand,
   benchCommand,
   doctorCommand,
   buildNativeCommand,

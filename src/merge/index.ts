@@ -8,3 +8,5 @@ export {
 export { createMemoryMerger, type MemoryMerger, type MemoryTensor } from './evolve/memory-merge.node.js';
 export * from './exports.js';
 export { type MergeOptions, mergeRecipe, planRecipe } from './merge.node.js';
+export { type GatherOptions, type GatherReport, gatherSidecars } from './sidecars/gather.node.js';
+export { modelSha256 } from './sidecars/model-hash.node.js';

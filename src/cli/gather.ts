@@ -1,0 +1,112 @@
+import { Command, Option } from 'commander';
+import { type GatherReport, gatherSidecars } from '../merge/sidecars/gather.node.js';
+import { formatNumber } from '../report/format.js';
+import { openTrainingSession } from '../train/training-session.js';
+import { backendOption, isaOption } from './doctor.js';
+import { UsageError } from './errors.js';
+import { EXIT, type ExitCode } from './exit-codes.js';
+import { type CommonOptions, createOutput, type Output, withCommonOptions } from './output.js';
+import { loadTaskModel } from './task-model.js';
+import { type Verb, wholeNumber } from './verb.js';
+
+interface GatherVerbOptions extends CommonOptions {
+  task?: string;
+  synthetic?: boolean;
+  part: 'train' | 'test';
+  limit?: number;
+  fisher?: boolean;
+  gram?: boolean;
+  overwrite?: boolean;
+  workers?: number;
+  backend?: 'auto' | 'native' | 'wasm' | 'reference';
+  isa?: string;
+}
+
+export function gatherCommand(run: Verb): Command {
+  return withCommonOptions(
+    new Command('gather')
+      .description('Measures a model on data: what the merge methods fisher and regmean weigh models by.')
+      .argument('<model>', 'folder of the model; it gets fisher.safetensors and gram.safetensors')
+      .option('--task <name>', 'names the model and the data, as mnist-2nn, or a configuration file')
+      .option('--synthetic', "the generated twin of the task's data")
+      .addOption(new Option('--part <part>', 'which examples').choices(['train', 'test']).default('train'))
+      .option('--limit <n>', 'measure on the first n examples', wholeNumber(1))
+      .option('--fisher', 'the Fisher information of every weight; without --gram, nothing else')
+      .option('--gram', 'the Gram matrix of the inputs of every linear layer; without --fisher, nothing else')
+      .option('--overwrite', 'replace measurements')
+      .option('--workers <n>', 'threads that compute; default: one a core', wholeNumber(1, 1024))
+      .addOption(backendOption())
+      .addOption(isaOption()),
+  )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  heddle gather finetuned --task mnist-2nn
+  heddle gather finetuned --task run.yaml --limit 2000 --fisher
+  heddle merge fisher.yaml merged              merge_method: fisher, over models that were measured
+
+The files name the model that they were measured on; a merge refuses them beside another.`,
+    )
+    .action(run(gatherVerb));
+}
+
+async function gatherVerb(folder: string, options: GatherVerbOptions): Promise<ExitCode> {
+  const output = createOutput(options);
+  const { task, synthetic, part, limit, overwrite, workers, backend, isa } = options;
+  if (task === undefined)
+    throw new UsageError('gather needs --task', 'name model and data, as --task mnist-2nn');
+  const { model, data } = await loadTaskModel({ task, synthetic, part });
+  const session = await openTrainingSession(model, { workers, backend, isa });
+  const stop = new AbortController();
+  const interrupt = (): void => stop.abort(new Error('interrupted'));
+  process.once('SIGINT', interrupt);
+  const both = options.fisher === undefined && options.gram === undefined;
+  const progress = createProgress(output);
+  try {
+    const report = await gatherSidecars(folder, session, data, {
+      fisher: both || options.fisher === true,
+      gram: both || options.gram === true,
+      index: Uint32Array.from({ length: Math.min(data.size, limit ?? data.size) }, (_, i) => i),
+      ...{ overwrite, signal: stop.signal, onProgress: progress.show },
+    });
+    progress.stop();
+    output.result(report, () => textOf(report));
+    return EXIT.done;
+  } catch (error) {
+    progress.stop();
+    if (!stop.signal.aborted) throw error;
+    output.note('interrupted: no file was left half written');
+    return EXIT.interrupted;
+  } finally {
+    process.off('SIGINT', interrupt);
+    await session.dispose();
+  }
+}
+
+const SILENT_MS = 1000;
+
+function createProgress(output: Output) {
+  const begin = performance.now();
+  const onTerminal = output.stderr.isTTY === true && !output.quiet;
+  let shown = false;
+  return {
+    show(done: number, of: number): void {
+      if (!onTerminal || performance.now() - begin < SILENT_MS) return;
+      shown = true;
+      process.stderr.write(`\r\x1b[K  ${formatNumber(done)} of ${formatNumber(of)} measurements`);
+    },
+    stop(): void {
+      if (shown) process.stderr.write('\r\x1b[K');
+      shown = false;
+    },
+  };
+}
+
+function textOf({ folder, files, examples, modules }: GatherReport): string {
+  const layers = modules.length > 0 ? [`Gram matrices of ${modules.join(', ')}`] : [];
+  return [
+    `measured on ${formatNumber(examples)} examples: ${files.map((file) => `${folder}/${file}`).join(', ')}`,
+    ...layers,
+  ].join('\n');
+}
