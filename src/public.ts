@@ -1,13 +1,15 @@
 /** What both entries of the package export; `index.ts` and `index.web.ts` add what differs. */
 export { type Aggregator, type AggregatorOptions, createAggregator } from './combine/aggregator.js';
-export { UpdateRejectedError, WeightRangeError } from './combine/errors.js';
+export { StatisticsRejectedError, UpdateRejectedError, WeightRangeError } from './combine/errors.js';
 export { MergeMethodError } from './combine/merge/errors.js';
 export { linear, slerp } from './combine/merge/functions.js';
 export { mergeModels } from './combine/merge/in-memory.js';
 export type { MergeMethodName, MethodOptions } from './combine/merge/method-options.js';
 export { type InMemoryModel, ModelMismatchError, type NamedTensor } from './combine/merge/models.js';
+export type { MergeRuleName, MergeRuleOptions } from './combine/merge-rules.js';
 export {
   fixedDenominator,
+  type GatheringContext,
   type GatheringReducer,
   meanOfHolders,
   type Reducer,
@@ -15,6 +17,13 @@ export {
   trimmedMean,
   weightedMean,
 } from './combine/reducers.js';
+export {
+  type FisherReducerOptions,
+  fisher,
+  type RegMeanReducerOptions,
+  regmean,
+} from './combine/reducers-data.js';
+export { mergeReducer, modelStock, sce, ties } from './combine/reducers-merge.js';
 export { ConfigError } from './config/errors.js';
 export { type Dataset, type DatasetOptions, dataset, type TaskData } from './data/dataset.js';
 export { syntheticTask } from './data/synthetic.js';

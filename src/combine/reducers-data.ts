@@ -1,6 +1,7 @@
 /** Reductions that weigh clients by what they measured on their own data: Fisher merging and RegMean, in update space. */
 import { InvalidArgumentError } from '../errors.js';
 import { currentKernels } from '../kernels/current.js';
+import type { Kernels } from '../kernels/kernels.js';
 import { fisherMean, fisherNorm } from './merge/fisher.js';
 import { regMean } from './merge/regmean.js';
 import type {
@@ -84,8 +85,9 @@ export function regmean(options: RegMeanReducerOptions = {}): GatheringReducer {
     name: 'regmean',
     statistics: { kind: 'input-grams', examples },
     reduce(out, updates, weights, begin, end, context) {
-      if (updates.length === 0) {
-        out.fill(0, begin, end);
+      if (updates.length < 2) {
+        if (updates.length === 0) out.fill(0, begin, end);
+        else out.set(updates[0].subarray(begin, end), begin);
         return;
       }
       const grams = measured('regmean', updates, context).map((each) => layersOf(each));
@@ -100,7 +102,7 @@ export function regmean(options: RegMeanReducerOptions = {}): GatheringReducer {
           const parts = updates.map((update) => update.subarray(from, to));
           kernels.weightedSumF32(out.subarray(from, to), parts, Float64Array.from(coefficients));
         } else {
-          const { values, ridge } = solveLayer(tensor, updates, own, coefficients, alpha);
+          const { values, ridge } = solveLayer(kernels, tensor, updates, own, coefficients, alpha);
           out.set(values.subarray(from - offset, to - offset), from);
           context?.report(name, { ridge });
         }
@@ -110,6 +112,7 @@ export function regmean(options: RegMeanReducerOptions = {}): GatheringReducer {
 }
 
 function solveLayer(
+  kernels: Kernels,
   { offset, size }: UpdateTensor,
   updates: readonly Float32Array[],
   grams: readonly ReceivedGram[],
@@ -125,6 +128,7 @@ function solveLayer(
     layout,
     alpha,
     coefficients,
+    kernels,
   });
 }
 

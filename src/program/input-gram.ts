@@ -1,9 +1,4 @@
-/**
- * Inputs of dense layers, multiplied with themselves: X^T X of every layer x W^T, summed over the examples.
- *
- * A batch's product is formed in float32 and added to the sum in float64, so that the relative error of an element does not grow
- * with the number of batches.
- */
+/** Inputs of dense layers, multiplied with themselves: X^T X of every layer x W^T, summed in float64 in the order of the examples. */
 import { resolveShape, type Widths } from './dims.js';
 import type { Graph, NodeId } from './graph.js';
 import type { Lowering } from './lower/lowering.js';
@@ -49,20 +44,13 @@ export function denseInputs(model: Model, graph: Graph, widths: Widths = {}): De
   return [...found.values()];
 }
 
-/** Adds one batch to the sums of every layer. */
+/** Adds one batch to the sums of every layer, in their upper triangles. */
 export function emitInputGrams(lowering: Lowering, layers: readonly DenseInputs[]): void {
   const { tape } = lowering;
   for (const { layer, width, inputs } of layers)
     for (const id of inputs) {
       const x = lowering.value(id);
-      const [rows] = lowering.shape(id);
       lowering.at('metric', layer);
-      const product = tape.scratch('f32', width * width);
-      lowering.emit(
-        'gemmF32',
-        [product, x, x, { scratch: -1, length: 0 }],
-        [width, width, rows, 1, 0, 1, 0, 0].map(lowering.scalar),
-      );
-      lowering.emit('accumulateF64', [tape.place(gramSpace(layer)), product], [{ literal: 1 }]);
+      lowering.emit('accumulateGramF64', [tape.place(gramSpace(layer)), x], [{ literal: width }]);
     }
 }

@@ -34,7 +34,7 @@ export interface InputGrams {
 
 /** Examples of a batch: single gradients of a batch are kept at once where a layer has no shortcut. */
 const kFisherBatch = 10;
-/** A long product is faster than many short ones; its float32 sums stay exact to 64 * 2^-24. */
+/** The sums are the same for every size; a batch of it keeps the matrix in the cache for many rows. */
 const kGramBatch = 64;
 
 /**
@@ -67,7 +67,7 @@ export async function diagonalFisher(
  * Dropout is off.
  *
  * @param params - flat values in the layout of `model.spec`.
- * @returns float64 sums of float32 products of 64 examples; equal bytes on every runner of a numeric profile.
+ * @returns float64 sums of exact products in the order of `index`; equal bytes on every runner of a numeric profile.
  * @throws {InvalidArgumentError} for values or an index that do not fit.
  * @see Jin et al. 2023, "Dataless Knowledge Fusion by Merging Weights of Language Models" (arXiv 2212.09849), section 3.2.
  * @example const { layers } = await inputGrams(model, params, data, { index });
@@ -122,7 +122,7 @@ export async function fisherSums(
   return fisher;
 }
 
-/** Divides by the count and puts the upper triangle in both: a product's chains differ on the two sides where a kernel skips zeros. */
+/** Divides by the count, and copies the upper triangle, which is all that the sums fill. */
 function symmetrise(gram: Float64Array, width: number, count: number): void {
   for (let i = 0; i < width; i++)
     for (let j = i; j < width; j++) {
