@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { Command } from 'commander';
@@ -105,6 +106,8 @@ async function evolveVerb(
   const resume = await startingPoint(checkpointPath, options.resume === true);
   const fitness = await openFitness(parsed.fitness, home);
   const stop = new AbortController();
+  // Every job of every candidate listens: far more than the few from which Node suspects a leak.
+  setMaxListeners(0, stop.signal);
   const release = listenForInterrupt(stop, output);
   const keep = keeper(folder, basename(file), search);
   try {

@@ -15,7 +15,7 @@ import { openModels } from '../planner-models.node.js';
 import { parseRecipe } from '../recipe/parse.js';
 import { referencesOf } from '../recipe/recipe.js';
 import { runPlan } from '../sidecars/run.js';
-import { createInlineLane } from '../stream/lane.js';
+import { createInlineLane, type Lane } from '../stream/lane.js';
 import { planMemory } from '../stream/memory.js';
 
 export interface MemoryTensor {
@@ -47,6 +47,7 @@ export function createMemoryMerger(kernels: Kernels): MemoryMerger {
   let held = new Map<string, { key: string; tensor: MemoryTensor }>();
   let before: Promise<unknown> = Promise.resolve();
   let merged = 0;
+  const lane = reusedLane(kernels);
 
   const modelsOf = async (recipe: ReturnType<typeof parseRecipe>): Promise<OpenedModels> => {
     const key = JSON.stringify(referencesOf(recipe).map(({ text }) => text));
@@ -67,16 +68,14 @@ export function createMemoryMerger(kernels: Kernels): MemoryMerger {
     const mostInputs = Math.max(0, ...plan.outputs.map((output) => output.inputs.length));
     const memory = planMemory(BUFFER_BYTES, 1, false, mostInputs);
     const target = memoryWriter(plan, held);
-    const lane = createInlineLane(kernels);
     try {
-      await runPlan({ plan, sources, writer: target.writer, lanes: [lane], memory, kernels, signal });
+      const lanes = [lane.again()];
+      await runPlan({ plan, sources, writer: target.writer, lanes, memory, kernels, signal });
       await Promise.all(sources.map((source) => source.verify()));
     } catch (error) {
       // Half a tensor may stand in what is held.
       held = new Map();
       throw error;
-    } finally {
-      await lane.dispose();
     }
     held = target.tensors;
     merged += plan.outputs.length - target.writer.finished.size;
@@ -101,7 +100,26 @@ export function createMemoryMerger(kernels: Kernels): MemoryMerger {
       await opened?.models.close();
       opened = undefined;
       held = new Map();
+      await lane.dispose();
     },
+  };
+}
+
+/** One lane for all candidates: its buffers are far larger than the tensors of a small model, and would be cleared anew for each. */
+function reusedLane(kernels: Kernels): { again(): Lane; dispose(): Promise<void> } {
+  const lane = createInlineLane(kernels);
+  const buffers: Uint8Array[] = [];
+  return {
+    again() {
+      let next = 0;
+      const allocate = (bytes: number): Uint8Array => {
+        const at = next++;
+        if (!(buffers[at]?.length >= bytes)) buffers[at] = lane.allocate(bytes);
+        return buffers[at].subarray(0, bytes);
+      };
+      return { ...lane, allocate };
+    },
+    dispose: lane.dispose,
   };
 }
 
