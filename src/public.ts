@@ -81,6 +81,13 @@ export {
 } from './tensor/safetensors/flat-model.js';
 export { ModelTensorError, paramsOfTensors, paramTensors } from './tensor/safetensors/param-model.js';
 export type { ModelFile, ModelSource, TensorInfo } from './tensor/safetensors/source.js';
+export {
+  type MeasuredTensor,
+  type TensorDifference,
+  type TensorStatistics,
+  tensorDifference,
+  tensorStatistics,
+} from './tensor/safetensors/statistics.js';
 export type {
   ModelWriter,
   ModelWriterOptions,

@@ -35,7 +35,7 @@ interface RawOptions extends CommonOptions {
  * task vectors and else in the smallest that holds all. For models of one type the bytes are those of `mergeRecipe`.
  *
  * @param models - those to merge, all of one kind and with the same tensors; the base goes into `options`.
- * @param options - `method` as in recipes, its parameters in camel case, and what {@link CommonOptions} has.
+ * @param options - `method` as in recipes, its parameters in camel (or snake) case, and what {@link CommonOptions} has.
  * @returns a model of the same kind in new memory; integers and packed types, which have to be equal in all, are carried over.
  * @throws {InvalidArgumentError} for an unknown method or option, a missing base, or a wrong number of models or values.
  * @throws {ShapeMismatchError}, {@link ModelMismatchError} for models that do not fit together.
@@ -73,7 +73,8 @@ function mergeWith<M extends InMemoryModel>(
   checkModels(where, method, models, base);
   const parameters = readParameters(where, method, options, models.length);
   const inputs = base === undefined ? [...models] : [...models, base];
-  const names = inputs.map((_, k) => (k === models.length ? 'base' : `model ${k}`));
+  const labels = inputs.map((_, k) => (k === models.length ? 'base' : String(k)));
+  const names = labels.map((label) => (label === 'base' ? label : `model ${label}`));
   const aligned = alignedTensors(where, inputs, names);
   const baseIndex = base === undefined ? -1 : models.length;
   const merged = new Map<string, NamedTensor | FlatTensor>();
@@ -90,7 +91,7 @@ function mergeWith<M extends InMemoryModel>(
       tensor,
       shape,
       size: all[0].values.length,
-      models: names,
+      models: labels,
       base: baseIndex,
       ...parameters,
       seed,
@@ -187,7 +188,8 @@ function readParameters(
 ): Pick<TensorContext, 'perModel' | 'global'> {
   const specs = new Map(method.parameters.map((spec) => [toCamel(spec.name), spec]));
   const known = [...specs.keys(), ...OWN_OPTIONS];
-  for (const name of Object.keys(options)) {
+  const given = new Map(Object.entries(options).map(([name, value]) => [toCamel(name), value]));
+  for (const name of given.keys()) {
     if (known.includes(name)) continue;
     const near = nearest(name, known);
     throw new InvalidArgumentError(
@@ -201,7 +203,7 @@ function readParameters(
   const perModel: Record<string, readonly number[]> = {};
   const global: Record<string, number> = {};
   for (const [name, spec] of specs) {
-    const values = valuesOf(where, name, spec, options[name], models);
+    const values = valuesOf(where, name, spec, given.get(name), models);
     if (spec.scope === 'global') [global[spec.name]] = values;
     // The base has a place too, whose values no method looks at.
     else perModel[spec.name] = options.base === undefined ? values : [...values, values[0]];
