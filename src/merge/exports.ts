@@ -52,6 +52,7 @@ export type {
 } from '../combine/merge/method-options.js';
 export { type InMemoryModel, ModelMismatchError, type NamedTensor } from '../combine/merge/models.js';
 export type { TensorDtype } from '../tensor/safetensors/dtype.js';
+export { modelSha256 } from '../tensor/safetensors/model-hash.js';
 export type { ModelFiles } from './blob-store.js';
 export { MergeError, type PlanErrorClass, RecipeError, type RecipeProblem } from './errors.js';
 export {

@@ -9,4 +9,11 @@ export { createMemoryMerger, type MemoryMerger, type MemoryTensor } from './evol
 export * from './exports.js';
 export { type MergeOptions, mergeRecipe, planRecipe } from './merge.node.js';
 export { type GatherOptions, type GatherReport, gatherSidecars } from './sidecars/gather.node.js';
-export { modelSha256 } from './sidecars/model-hash.node.js';
+export { SoupTraceError } from './soup/errors.js';
+export {
+  type SoupCandidate,
+  type SoupOptions,
+  type SoupResult,
+  soupModels,
+  soupRecipe,
+} from './soup/soup.node.js';

@@ -14,6 +14,7 @@ import { openModelsFrom } from './planner-models.js';
 import { documentOrder } from './recipe/documents.js';
 import { parseRecipes } from './recipe/parse.js';
 import type { Recipe } from './recipe/recipe.js';
+import { checkSidecars } from './sidecars/check.js';
 import { runPlan } from './sidecars/run.js';
 import { createInlineLane } from './stream/lane.js';
 import { planMemory } from './stream/memory.js';
@@ -121,6 +122,7 @@ async function mergeDocument(
     const plan = planMerge(recipe, inputs.models, { ...options, methods });
     const sources = plan.models.map(({ path }) => inputs.sources.get(path) as ModelSource);
     checkMethods(plan, kernels);
+    await checkSidecars(plan, sources, signal);
     const mostInputs = Math.max(0, ...plan.outputs.map((output) => output.inputs.length));
     const memory = planMemory(BUFFER_BYTES, 1, false, mostInputs);
     const writer = createMemoryWriter('the merged model', plan.outputs, store.read);

@@ -19,7 +19,7 @@ import { openModels } from './planner-models.node.js';
 import { documentOrder } from './recipe/documents.js';
 import { parseRecipes } from './recipe/parse.js';
 import type { Recipe } from './recipe/recipe.js';
-import { checkSidecars } from './sidecars/model-hash.node.js';
+import { checkSidecars } from './sidecars/check.js';
 import { type PlanRun, runPlan } from './sidecars/run.js';
 import { createInlineLane } from './stream/lane.js';
 import { planMemory } from './stream/memory.js';

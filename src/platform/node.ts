@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
@@ -82,6 +83,10 @@ export const platform: Platform = {
         await worker.terminate();
       },
     };
+  },
+  createSha256() {
+    const hash = createHash('sha256');
+    return { update: (bytes) => void hash.update(bytes), digestHex: () => hash.digest('hex') };
   },
   residentBytes: () => process.memoryUsage.rss(),
 };

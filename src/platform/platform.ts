@@ -19,6 +19,13 @@ export interface ParentHandle {
   onMessage(listener: (message: unknown) => void): void;
 }
 
+/** A hash of data that comes in parts. */
+export interface StreamingHash {
+  update(bytes: Uint8Array): void;
+  /** 64 lower-case hexadecimal digits; ends the hash. */
+  digestHex(): string;
+}
+
 export interface Platform {
   readonly name: 'node' | 'web';
   /** Threads that can run at once. */
@@ -31,6 +38,8 @@ export interface Platform {
   loadWasm(): Promise<WebAssembly.Module>;
   /** A thread that runs the package's worker entry. */
   createWorker(): WorkerHandle;
+  /** SHA-256 of data that comes in parts; of what is in memory: `sha256Hex`. */
+  createSha256(): StreamingHash;
   /** Resident memory of the process in bytes; undefined where it cannot be known. */
   residentBytes(): number | undefined;
 }

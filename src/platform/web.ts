@@ -1,6 +1,7 @@
 import { decodeBase64 } from './base64.js';
 import { workerSource } from './generated/worker-source.js';
 import type { ParentHandle, Platform, WorkerHandle } from './platform.js';
+import { createSha256 } from './sha256.js';
 import { webWorkerHandle } from './web-worker.js';
 
 let workerUrl: string | undefined;
@@ -24,6 +25,7 @@ export const platform: Platform = {
     return WebAssembly.compile(decodeBase64(wasmBase64));
   },
   createWorker: startWorker,
+  createSha256,
   residentBytes: () => undefined,
 };
 

@@ -1,5 +1,8 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it, vi } from 'vitest';
 import { sha256Hex } from '../../src/platform/hash.js';
+import { platform } from '../../src/platform/node.js';
+import { createSha256 } from '../../src/platform/sha256.js';
 
 const text = (s: string) => new TextEncoder().encode(s);
 
@@ -33,5 +36,20 @@ describe('sha256Hex', () => {
     vi.stubGlobal('crypto', {});
     await expect(sha256Hex(text('abc'))).rejects.toMatchObject({ code: 'ERR_NO_WEBCRYPTO' });
     vi.unstubAllGlobals();
+  });
+});
+
+describe('SHA-256 of parts', () => {
+  const bytes = Uint8Array.from({ length: 1000 }, (_, i) => (i * 37 + 11) & 255);
+
+  it.each([0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 1000])('is that of %i bytes at once', (length) => {
+    const message = bytes.subarray(1, 1 + length);
+    const digest = createHash('sha256').update(message).digest('hex');
+    for (const create of [createSha256, platform.createSha256])
+      for (const step of [1, 7, 64, 200]) {
+        const hash = create();
+        for (let at = 0; at < length; at += step) hash.update(message.subarray(at, at + step));
+        expect(hash.digestHex()).toBe(digest);
+      }
   });
 });

@@ -8,11 +8,11 @@ import type { Model } from '../../program/model.js';
 import { ModelFileError } from '../../tensor/safetensors/errors.js';
 import { encodeModel, type FlatTensor, readFlatModel } from '../../tensor/safetensors/flat-model.js';
 import { modelIoError } from '../../tensor/safetensors/io-error.js';
+import { modelSha256 } from '../../tensor/safetensors/model-hash.js';
 import { paramsOfTensors } from '../../tensor/safetensors/param-model.js';
 import { openModel } from '../../tensor/safetensors/reader.node.js';
 import { fisherSums, inputGrams } from '../../train/statistics.js';
 import type { TrainingSession } from '../../train/training-session.js';
-import { modelSha256 } from './model-hash.node.js';
 import { FISHER_FILE, GRAM_FILE, SIDECAR_KEYS } from './sidecar.js';
 
 export interface GatherOptions {

@@ -9,7 +9,7 @@ import { MergeError } from '../../../src/merge/errors.js';
 import { createMemoryMerger } from '../../../src/merge/evolve/memory-merge.node.js';
 import { mergeRecipe, planRecipe } from '../../../src/merge/merge.node.js';
 import { formatPlan } from '../../../src/merge/planner-describe.js';
-import { modelSha256 } from '../../../src/merge/sidecars/model-hash.node.js';
+import { modelSha256 } from '../../../src/tensor/safetensors/model-hash.js';
 import { MemoryBudgetError } from '../../../src/merge/stream/errors.js';
 import { encodeModel, type FlatModel, type FlatTensor } from '../../../src/tensor/safetensors/flat-model.js';
 import { readModel, writeModel } from '../../../src/tensor/safetensors/flat-model.node.js';
