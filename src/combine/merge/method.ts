@@ -50,6 +50,8 @@ export interface TensorContext {
   readonly round?: number;
   /** Reproduce the reference tool's quirks. */
   readonly strict: boolean;
+  /** What Model Stock gives for task vectors that cancel: an error (default), or the base, which is the limit of its clamped ratio. */
+  readonly onSingular?: 'throw' | 'base';
 }
 
 export interface TensorMerge {

@@ -26,10 +26,11 @@ export function meanCosine(gram: Gram, baseNorm: number, strict: boolean): numbe
   return sum / pairs;
 }
 
-/** t = N c / (1 + (N - 1) c), in [0, 1] unless strict. */
+/** t = N c / (1 + (N - 1) c), in [0, 1] unless strict. Task vectors that cancel have no ratio: an error, or the base where that is asked for. */
 export function stockRatio(context: TensorContext, models: number, cosine: number): number {
   const divisor = 1 + (models - 1) * cosine;
   if (context.strict) return (models * cosine) / divisor;
+  if (Math.abs(divisor) < 1e-6 && context.onSingular === 'base') return 0;
   if (Math.abs(divisor) < 1e-6)
     throw new MergeMethodError(
       'ERR_SINGULAR_INTERPOLATION',
