@@ -37,6 +37,7 @@ const BY_CODE: Readonly<Record<string, ExitCode>> = {
   ERR_SEARCH: EXIT.usage,
   ERR_SEARCH_CHECKPOINT: EXIT.usage,
   ERR_FITNESS: EXIT.usage,
+  ERR_SOUP_TRACE: EXIT.usage,
   ERR_RECYCLE: EXIT.usage,
   ERR_UNASSIGNED_TENSOR: EXIT.usage,
   ERR_OUTPUT_EXISTS: EXIT.usage,

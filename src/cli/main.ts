@@ -15,6 +15,7 @@ import { mergeCommand } from './merge.js';
 import { printError } from './output.js';
 import { recycleCommand } from './recycle.js';
 import { simulateCommand } from './simulate.js';
+import { soupCommand } from './soup.js';
 import type { Verb } from './verb.js';
 
 const VERBS: readonly ((run: Verb) => Command)[] = [
@@ -24,6 +25,7 @@ const VERBS: readonly ((run: Verb) => Command)[] = [
   diffCommand,
   evolveCommand(),
   recycleCommand,
+  soupCommand,
   gatherCommand,
   benchCommand,
   doctorCommand,

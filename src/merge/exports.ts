@@ -26,6 +26,16 @@ export {
   ties,
   uniformSoup,
 } from '../combine/merge/functions.js';
+export {
+  type GreedySoup,
+  type GreedySoupOptions,
+  greedySoup,
+  type SoupSelection,
+  type SoupSelectionOptions,
+  type SoupStep,
+  type SoupTrace,
+  selectSoup,
+} from '../combine/merge/greedy-soup.js';
 export { mergeModels } from '../combine/merge/in-memory.js';
 export type {
   BaseOptions,

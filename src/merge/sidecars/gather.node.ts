@@ -1,5 +1,5 @@
 /** Measures a model on data and writes what merges weigh it by beside it. */
-import { open, rename, rm, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Dataset } from '../../data/dataset.js';
 import { sharedF32 } from '../../data/shared-memory.js';
@@ -7,12 +7,12 @@ import { InvalidArgumentError } from '../../errors.js';
 import type { Model } from '../../program/model.js';
 import { ModelFileError } from '../../tensor/safetensors/errors.js';
 import { encodeModel, type FlatTensor, readFlatModel } from '../../tensor/safetensors/flat-model.js';
-import { modelIoError } from '../../tensor/safetensors/io-error.js';
 import { modelSha256 } from '../../tensor/safetensors/model-hash.js';
 import { paramsOfTensors } from '../../tensor/safetensors/param-model.js';
 import { openModel } from '../../tensor/safetensors/reader.node.js';
 import { fisherSums, inputGrams } from '../../train/statistics.js';
 import type { TrainingSession } from '../../train/training-session.js';
+import { writeWholeFile } from '../whole-file.node.js';
 import { FISHER_FILE, GRAM_FILE, SIDECAR_KEYS } from './sidecar.js';
 
 export interface GatherOptions {
@@ -196,21 +196,5 @@ async function writeTensors(
   tensors: ReadonlyMap<string, FlatTensor>,
   metadata: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const path = join(folder, name);
-  const temporary = join(folder, `.${name}.${process.pid}.tmp`);
-  const bytes = await encodeModel({ tensors, metadata });
-  try {
-    const handle = await open(temporary, 'w');
-    try {
-      await handle.writeFile(bytes);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    // The first error is the one to tell; what is left has a dot-name and is no model.
-    await rm(temporary, { force: true }).catch(() => undefined);
-    throw modelIoError(error, 'writing', path);
-  }
+  await writeWholeFile(join(folder, name), await encodeModel({ tensors, metadata }));
 }

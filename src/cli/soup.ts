@@ -1,0 +1,189 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Table from 'cli-table3';
+import { Command, Option } from 'commander';
+import type { Fitness } from '../merge/evolve/search-file.js';
+import { mergeRecipe } from '../merge/merge.node.js';
+import { type SoupCandidate, type SoupResult, soupModels } from '../merge/soup/soup.node.js';
+import { formatBytes, printable } from '../report/format.js';
+import { UsageError } from './errors.js';
+import { type OpenFitness, openFitness } from './evolve-fitness.js';
+import { EXIT, type ExitCode } from './exit-codes.js';
+import { createMergeProgress } from './merge-progress.js';
+import { type CommonOptions, createOutput, withCommonOptions } from './output.js';
+import { byteSize, positiveNumber, type Verb, wholeNumber } from './verb.js';
+
+interface SoupVerbOptions extends CommonOptions {
+  out: string;
+  task?: string;
+  synthetic?: boolean;
+  part: 'train' | 'test';
+  limit?: number;
+  metric: 'accuracy' | 'loss';
+  command?: string;
+  module?: string;
+  minimize?: boolean;
+  timeout: number;
+  acceptEqual?: boolean;
+  dtype?: string;
+  resume?: boolean;
+  overwrite?: boolean;
+  memory?: number;
+}
+
+export function soupCommand(run: Verb): Command {
+  return withCommonOptions(
+    new Command('soup')
+      .description('Greedy soup: averages the models that make the average score better, best first.')
+      .argument('<models...>', 'folders of models of one architecture')
+      .requiredOption('--out <folder>', 'gets the soup, its recipe.yaml and soup.json')
+      .option('--task <name>', 'score by a heddle model on its data: mnist-2nn, or a configuration file')
+      .option('--synthetic', "with --task: the generated twin of the task's data")
+      .addOption(
+        new Option('--part <part>', 'with --task: which examples').choices(['train', 'test']).default('test'),
+      )
+      .option('--limit <n>', 'with --task: score on the first n examples', wholeNumber(1))
+      .addOption(
+        new Option('--metric <metric>', 'with --task').choices(['accuracy', 'loss']).default('accuracy'),
+      )
+      .option(
+        '--command <program>',
+        'score by a program, split at spaces; {model} is the folder, else it comes last; it prints one number',
+      )
+      .option('--module <file>', 'score by a module that exports fitness({ model, recipe, signal })')
+      .option('--minimize', 'with --command or --module: smaller numbers are better')
+      .option('--timeout <seconds>', 'with --command: longest time of one score', positiveNumber, 3600)
+      .option('--accept-equal', 'take in a model that leaves the score as it is')
+      .option('--dtype <type>', 'type of the soup, as bfloat16; default: that of the models')
+      .option('--resume', 'go on from soup.json of an interrupted run, to the same bytes')
+      .option('--overwrite', 'replace a model in the folder')
+      .option('--memory <size>', 'resident memory of a merge to stay below', byteSize, 512e6),
+  )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  heddle soup run1 run2 run3 --out soup --task mnist-2nn
+  heddle soup run* --out soup --command "python evaluate.py {model}"
+  heddle soup run* --out soup --command "python evaluate.py {model}" --resume
+  heddle merge soup/recipe.yaml again          the same bytes
+
+Score on data that no report of the soup uses: what is chosen on test data looks better than it is.`,
+    )
+    .action(run(soupVerb));
+}
+
+async function soupVerb(models: string[], options: SoupVerbOptions): Promise<ExitCode> {
+  const output = createOutput(options);
+  const wanted = fitnessOf(options);
+  const { out, acceptEqual, dtype, resume, overwrite, memory } = options;
+  const stop = new AbortController();
+  const interrupt = (): void => stop.abort(new Error('interrupted'));
+  process.once('SIGINT', interrupt);
+  process.once('SIGTERM', interrupt);
+  const fitness = await openFitness(wanted, '.');
+  const bar = createMergeProgress(output);
+  try {
+    const result = await soupModels(models, out, {
+      ...{ acceptEqual, dtype, resume, overwrite, memory, signal: stop.signal },
+      scoreName: JSON.stringify(wanted),
+      score: (candidate) => scoreOf(fitness, candidate, stop.signal, memory),
+      onStep: ({ scores, steps }) => {
+        const last = steps.at(-1);
+        if (last === undefined)
+          output.note(`${printable(models[scores.length - 1])}  ${shown(scores[scores.length - 1])}`);
+        else
+          output.note(
+            `${last.accepted ? '+' : '-'} ${printable(models[last.model])}  soup with it ${shown(last.score)}`,
+          );
+      },
+      onProgress: (progress) => bar.update(progress),
+    });
+    bar.stop();
+    output.result(recordOf(result), () => textOf(models, result));
+    return EXIT.done;
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    output.note(`interrupted; continue with the same command and --resume`);
+    return EXIT.interrupted;
+  } finally {
+    bar.stop();
+    process.off('SIGINT', interrupt);
+    process.off('SIGTERM', interrupt);
+    await fitness.dispose();
+  }
+}
+
+function fitnessOf(options: SoupVerbOptions): Fitness {
+  const { task, command, module, timeout, metric, part, limit, synthetic = false } = options;
+  const given = [task, command, module].filter((value) => value !== undefined);
+  if (given.length !== 1)
+    throw new UsageError(
+      given.length === 0 ? 'soup needs something that scores' : 'soup takes one kind of score',
+      'give one of --task, --command and --module',
+    );
+  const goal = options.minimize === true ? 'minimize' : 'maximize';
+  if (task !== undefined) {
+    if (options.minimize === true)
+      throw new UsageError('--minimize does not go with --task', 'its scores are larger for the better');
+    return { type: 'builtin', task, synthetic, part, metric, ...(limit !== undefined && { limit }) };
+  }
+  if (module !== undefined) return { type: 'module', module, goal };
+  const parts = (command ?? '').split(/\s+/).filter((piece) => piece !== '');
+  if (parts.length === 0) throw new UsageError('--command is empty', 'give a program and its arguments');
+  return { type: 'command', command: parts, timeout, goal };
+}
+
+/** A model alone is scored where it lies; a mean is merged into memory, or into a folder that is gone afterwards. */
+async function scoreOf(
+  fitness: OpenFitness,
+  { ingredients, recipe }: SoupCandidate,
+  signal: AbortSignal,
+  memory: number | undefined,
+): Promise<number> {
+  if (fitness.kind === 'memory') return fitness.score(recipe, signal);
+  const input = { recipe, generation: 0, index: ingredients.length, signal };
+  if (ingredients.length === 1) return fitness.score({ ...input, model: ingredients[0] });
+  const place = await mkdtemp(join(tmpdir(), 'heddle-soup-'));
+  try {
+    const model = join(place, 'model');
+    await mergeRecipe(recipe, model, { signal, memory, sync: false, recipeName: 'the candidate' });
+    return await fitness.score({ ...input, model });
+  } finally {
+    await rm(place, { recursive: true, force: true });
+  }
+}
+
+function recordOf({ folder, ingredients, score, trace, merge }: SoupResult): object {
+  const { files, bytes, tensors, parameters, warnings } = merge;
+  return { folder, ingredients, score, ...trace, merge: { files, bytes, tensors, parameters, warnings } };
+}
+
+function textOf(models: readonly string[], { folder, ingredients, score, trace, merge }: SoupResult): string {
+  const table = new Table({
+    head: ['model', 'alone', 'soup with it', ''],
+    style: { head: [], border: [], compact: true },
+  });
+  const tried = new Map(trace.steps.map((step) => [step.model, step]));
+  models.forEach((model, k) => {
+    const step = tried.get(k);
+    const taken = step === undefined || step.accepted;
+    table.push([
+      printable(model),
+      shown(trace.scores[k]),
+      step ? shown(step.score) : '',
+      taken ? 'taken' : '',
+    ]);
+  });
+  const best = Math.max(...trace.scores);
+  return [
+    table.toString(),
+    `${ingredients.length} of ${models.length} models score ${shown(score)}, the best alone ${shown(best)}`,
+    `${printable(folder)}: ${formatBytes(merge.bytes)}; heddle merge ${printable(join(folder, 'recipe.yaml'))} makes it again`,
+  ].join('\n');
+}
+
+function shown(value: number): string {
+  return String(Number(value.toPrecision(6)));
+}
