@@ -1,5 +1,14 @@
 /** What both entries `heddle/merge` export; `index.ts` and `index.web.ts` add what differs. */
 
+export {
+  type FisherMeanOptions,
+  fisherMean,
+  type GreedySoupModel,
+  type GreedySoupModelOptions,
+  greedySoup,
+  type RegMeanOptions,
+  regMean,
+} from '../combine/merge/data-driven-models.js';
 export { MergeMethodError, NonFiniteInputError } from '../combine/merge/errors.js';
 export {
   arceeFusion,
@@ -26,6 +35,7 @@ export {
   ties,
   uniformSoup,
 } from '../combine/merge/functions.js';
+export type { SoupStep, SoupTrace } from '../combine/merge/greedy-soup.js';
 export {
   type GreedySoup,
   type GreedySoupOptions,
@@ -61,6 +71,16 @@ export type {
   TiesOptions,
 } from '../combine/merge/method-options.js';
 export { type InMemoryModel, ModelMismatchError, type NamedTensor } from '../combine/merge/models.js';
+export { InputGram } from '../combine/merge/regmean.js';
+export {
+  addTaskVectors,
+  applyTaskVector,
+  negateTaskVector,
+  scaleTaskVector,
+  TaskVectorBaseError,
+  type TaskVectorCalls,
+  taskVector,
+} from '../combine/merge/task-vector-algebra.js';
 export type { TensorDtype } from '../tensor/safetensors/dtype.js';
 export { modelSha256 } from '../tensor/safetensors/model-hash.js';
 export type { ModelFiles } from './blob-store.js';
