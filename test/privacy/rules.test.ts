@@ -75,6 +75,21 @@ describe('what no accountant covers', () => {
     ]);
   });
 
+  it('is a merge rule, and what clients measure for it', () => {
+    const rule = { reduce: 'ties', merges: true };
+    expect(refused(rule)).toEqual(['sensitivity-unknown']);
+    expect(refused({ ...rule, stages: [clip, local] })).toEqual(['sensitivity-unknown']);
+    expect(refused({ ...rule, unaccounted: 'allow', budgetEpsilon: 1 })).toEqual(['sensitivity-unknown']);
+    expect(refused({ ...rule, stages: [clip] })).toEqual([]);
+    expect(reasons({ ...rule, unaccounted: 'allow' })).toEqual(['the sensitivity of ties is not known']);
+    const measuring = { reduce: 'fisher', merges: true, measured: 'Fisher information' };
+    expect(refused(measuring)).toEqual(['sensitivity-unknown', 'unaccounted-statistics']);
+    expect(reasons({ ...measuring, unaccounted: 'allow' })).toEqual([
+      'the sensitivity of fisher is not known',
+      'Fisher information of every client leave it without noise',
+    ]);
+  });
+
   it('stays refused under a budget', () => {
     const stages = [privateSupport, clip, secure];
     expect(refused({ stages, unaccounted: 'allow', budgetEpsilon: 2 })).toEqual(['unaccounted-selection']);
@@ -112,6 +127,8 @@ it('never leaves epsilon to an accountant where one of the rules is bent', () =>
   const plans = fc.record({
     stages: fc.array(stage, { maxLength: 5 }),
     reduce: fc.constantFrom('weighted-mean', 'fixed-denominator', 'mean-of-holders', 'custom'),
+    merges: fc.boolean(),
+    measured: fc.option(fc.constant('Fisher information'), { nil: undefined }),
     weightedBy: fc.constantFrom('uniform' as const, 'num-examples' as const),
     unaccounted: fc.constantFrom('refuse' as const, 'allow' as const),
   });
@@ -123,6 +140,8 @@ it('never leaves epsilon to an accountant where one of the rules is bent', () =>
       expect(noise).toBeGreaterThanOrEqual(0);
       expect(change.stages.slice(0, noise).some((s) => s.kind === 'clip')).toBe(true);
       expect(change.reduce).toBe('fixed-denominator');
+      expect(change.merges).toBe(false);
+      expect(change.measured).toBeUndefined();
       expect(change.weightedBy).toBe('uniform');
       expect(change.stages).not.toContain(privateSupport);
       expect(change.stages.some((s) => s.kind === 'custom')).toBe(false);

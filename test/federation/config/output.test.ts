@@ -146,6 +146,19 @@ describe('the JSON Schema', () => {
       );
       expect(validator.safeParse(parse(text.replace('lr: 0.1', 'lr: 0'))).success).toBe(false);
     }
+    const oneShot = readFileSync('examples/one-shot.yaml', 'utf8');
+    expect(validator.safeParse(parse(oneShot)).error?.issues ?? []).toEqual([]);
+    for (const [right, wrong] of [
+      ['type: regmean, alpha', 'type: fisher, alpha'],
+      ['alpha: 0.9 }', 'alpha: 2 }'],
+      ['{ type: regmean, alpha: 0.9 }', 'regmeen'],
+    ]) {
+      expect(oneShot).toContain(right);
+      expect(validator.safeParse(parse(oneShot.replace(right, wrong))).success).toBe(false);
+    }
+    const named = oneShot.replace('{ type: regmean, alpha: 0.9 }', 'regmean');
+    expect(validator.safeParse(parse(named)).success).toBe(true);
+    expect(parseConfig(oneShot).config.update.reduce).toEqual({ type: 'regmean', alpha: 0.9 });
   });
 
   it('describes every key, in kebab-case, and offers nothing that only code can pass', () => {
