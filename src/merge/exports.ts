@@ -35,11 +35,7 @@ export {
   ties,
   uniformSoup,
 } from '../combine/merge/functions.js';
-export type { SoupStep, SoupTrace } from '../combine/merge/greedy-soup.js';
 export {
-  type GreedySoup,
-  type GreedySoupOptions,
-  greedySoup,
   type SoupSelection,
   type SoupSelectionOptions,
   type SoupStep,
