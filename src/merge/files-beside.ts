@@ -1,5 +1,8 @@
 /** The files of a merged model beside its tensors. */
+import { sha256Hex } from '../platform/hash.js';
+import type { ModelSource } from '../tensor/safetensors/source.js';
 import { version } from '../version.js';
+import { modelCard } from './model-card.js';
 import type { MergePlan } from './plan.js';
 import type { StreamResult } from './stream/stream.js';
 
@@ -8,35 +11,63 @@ export interface MergeRun {
   readonly recipe: string;
   readonly seed?: number | string | bigint;
   readonly strict?: boolean;
+  /** One for each of the plan's models. */
+  readonly sources: readonly ModelSource[];
+  /** Writes README.md, with the models and the recipe. */
+  readonly modelCard?: boolean;
+  /** What differs from run to run: seconds, bytes read, workers. Absent: the report says what the merge was and nothing else. */
+  readonly timings?: Readonly<Record<string, number | string>>;
 }
 
-/** The configuration, the plan's files, and `merge_report.json`: what the merge was, tensor by tensor. */
-export function filesBeside(
+/** The configuration, the plan's files, the model card and `merge_report.json`: what the merge was, tensor by tensor. */
+export async function filesBeside(
   plan: MergePlan,
   result: StreamResult,
-  { recipe, seed = 0, strict = false }: MergeRun,
-): MergePlan['files'] {
+  run: MergeRun,
+): Promise<MergePlan['files']> {
   const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
-  const settings = new Map(plan.outputs.map((output) => [output.name, output]));
-  const report = {
+  const report = { ...(await aboutMerge(plan, run)), ...aboutTensors(plan, result) };
+  const timed = run.timings === undefined ? report : { ...report, timings: run.timings };
+  return [
+    ...(plan.config === undefined ? [] : [{ name: 'config.json', content: json(plan.config) }]),
+    ...plan.files,
+    ...(run.modelCard === true ? [{ name: 'README.md', content: modelCard(plan, run.recipe) }] : []),
+    { name: 'merge_report.json', content: json(timed) },
+  ];
+}
+
+async function aboutMerge(plan: MergePlan, { recipe, sources, seed = 0, strict = false }: MergeRun) {
+  // A page outside a secure context has no digests.
+  const hash = globalThis.crypto?.subtle && (await sha256Hex(new TextEncoder().encode(recipe)));
+  return {
     heddle: version,
     recipe,
+    ...(hash && { 'recipe-sha256': hash }),
     seed: String(seed),
     strict,
-    models: plan.models.map(({ reference }) => reference),
-    tensors: result.tensors.map(({ tensor, method, changeNorm, referenceNorm, nonFinite }) => ({
+    // Names and sizes: paths would differ between machines.
+    models: plan.models.map(({ reference }, k) => ({
+      model: reference,
+      files: sources[k].files.map(({ name, size }) => ({ name, bytes: size })),
+    })),
+  };
+}
+
+function aboutTensors(plan: MergePlan, result: StreamResult) {
+  const outputs = new Map(plan.outputs.map((output) => [output.name, output]));
+  return {
+    'non-finite': result.tensors.reduce((sum, { nonFinite }) => sum + nonFinite, 0),
+    // Tensors that an interrupted run finished are not among them.
+    tensors: result.tensors.map(({ tensor, method, statistics, changeNorm, referenceNorm, nonFinite }) => ({
       tensor,
       method,
-      parameters: { ...settings.get(tensor)?.perModel, ...settings.get(tensor)?.global },
+      inputs: outputs.get(tensor)?.inputs.map(({ model, name }) => [plan.models[model].reference, name]),
+      parameters: { ...outputs.get(tensor)?.perModel, ...outputs.get(tensor)?.global },
+      ...(statistics && { statistics }),
       'change-norm': changeNorm,
       'reference-norm': referenceNorm,
       'non-finite': nonFinite,
     })),
     warnings: plan.warnings,
   };
-  return [
-    ...(plan.config === undefined ? [] : [{ name: 'config.json', content: json(plan.config) }]),
-    ...plan.files,
-    { name: 'merge_report.json', content: json(report) },
-  ];
 }

@@ -14,6 +14,7 @@ import { openModelsFrom } from './planner-models.js';
 import { documentOrder } from './recipe/documents.js';
 import { parseRecipes } from './recipe/parse.js';
 import type { Recipe } from './recipe/recipe.js';
+import { runNotes } from './run-notes.js';
 import { checkSidecars } from './sidecars/check.js';
 import { runPlan } from './sidecars/run.js';
 import { createInlineLane } from './stream/lane.js';
@@ -31,7 +32,7 @@ export interface MergeBlobsOptions extends Omit<PlanOptions, 'methods'> {
 }
 
 export interface MergedBlobs {
-  /** By name: `model.safetensors`, `config.json`, tokenizer files, `merge_report.json`. */
+  /** By name: `model.safetensors`, `config.json`, tokenizer files, `README.md`, `merge_report.json`. */
   readonly files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
   readonly summary: Omit<MergeSummary, 'folder' | 'resumedTensors' | 'workers'>;
 }
@@ -46,7 +47,8 @@ const BUFFER_BYTES = 256e6;
  *
  * @param recipe - text of the recipe; its models are names of `models`, and of outputs where it has several documents.
  * @param models - the files of every model by the name that the recipe has for it.
- * @returns the files that `mergeRecipe` writes for the same recipe and inputs with `shardSize: 0`, byte for byte.
+ * @returns the files that `mergeRecipe` writes for the same recipe and inputs with `shardSize: 0`, byte for byte, but for the timings
+ *   of the report.
  * @throws {RecipeError}, {MergeError}, {SafetensorsFormatError}, {ModelFileError}, {MergeMethodError}, {NonFiniteOutputError} as
  *   `mergeRecipe`; the reason of `signal`.
  * @example const { files } = await mergeRecipeBlobs(yaml, { 'a': fileA, 'b': fileB });
@@ -138,8 +140,16 @@ async function mergeDocument(
         signal,
         onProgress,
       });
-      const noted = { ...plan, warnings: [...plan.warnings, ...result.notes] };
-      for (const { name, from, content } of filesBeside(noted, result, { recipe: text, seed, strict }))
+      const notes = [...result.notes, ...runNotes(plan, result)];
+      const noted = { ...plan, warnings: [...plan.warnings, ...notes] };
+      const beside = await filesBeside(noted, result, {
+        recipe: text,
+        seed,
+        strict,
+        sources,
+        modelCard: true,
+      });
+      for (const { name, from, content } of beside)
         await writer.addFile(name, from === undefined ? (content ?? '') : { from });
       const written = await writer.commit();
       const seconds = (performance.now() - began) / 1000;

@@ -10,6 +10,7 @@ import type { ModelSource } from '../tensor/safetensors/source.js';
 import type { WrittenModel } from '../tensor/safetensors/writer.js';
 import { createModelWriter } from '../tensor/safetensors/writer.node.js';
 import { filesBeside } from './files-beside.js';
+import { CARD_MARK } from './model-card.js';
 import { planKey } from './plan-key.node.js';
 import { type PlanOptions, planMerge } from './planner.js';
 import { checkMethods } from './planner-context.js';
@@ -19,6 +20,7 @@ import { openModels } from './planner-models.node.js';
 import { documentOrder } from './recipe/documents.js';
 import { parseRecipes } from './recipe/parse.js';
 import type { Recipe } from './recipe/recipe.js';
+import { runNotes } from './run-notes.js';
 import { checkSidecars } from './sidecars/check.js';
 import { type PlanRun, runPlan } from './sidecars/run.js';
 import { createInlineLane } from './stream/lane.js';
@@ -42,6 +44,8 @@ export interface MergeOptions extends Omit<PlanOptions, 'methods'>, BackendOptio
   readonly resume?: boolean;
   /** Replace a model in the output folder. Default: refuse. */
   readonly overwrite?: boolean;
+  /** Write README.md with the models and the recipe, unless somebody else's is there. Default: true. */
+  readonly modelCard?: boolean;
   /** Force the bytes to the disk before the model appears. Default: true. */
   readonly sync?: boolean;
   readonly signal?: AbortSignal;
@@ -217,12 +221,25 @@ async function mergeDocument(
       : Array.from({ length: threads }, () => createThreadLane({ ...setup }));
   let result: PlanRun;
   let written: WrittenModel;
+  const notes: string[] = [];
   try {
     const { signal, onProgress } = options;
     result = await runPlan({ plan, sources, writer, lanes, memory, kernels, signal, onProgress });
     await Promise.all(sources.map((source) => source.verify()));
-    const noted = { ...plan, warnings: [...plan.warnings, ...result.notes] };
-    for (const { name, from, content } of filesBeside(noted, result, { ...options, recipe: text }))
+    notes.push(...result.notes, ...runNotes(plan, result));
+    const card = await mayWriteCard(folder, options, notes);
+    const files = await filesBeside({ ...plan, warnings: [...plan.warnings, ...notes] }, result, {
+      ...{ recipe: text, seed: options.seed, strict: options.strict, sources, modelCard: card },
+      timings: {
+        seconds: (performance.now() - began) / 1000,
+        'bytes-read': result.bytesRead,
+        'bytes-written': result.bytesWritten,
+        'resumed-tensors': resumedTensors,
+        workers: threads,
+        backend: backend.backend,
+      },
+    });
+    for (const { name, from, content } of files)
       await writer.addFile(name, from === undefined ? (content ?? '') : { from });
     written = await writer.commit();
   } catch (error) {
@@ -252,10 +269,18 @@ async function mergeDocument(
     workers: threads,
     nonFinite: result.tensors.reduce((sum, { nonFinite }) => sum + nonFinite, 0),
     layers: layerChanges(result.tensors),
-    warnings: [
-      ...new Set([...plan.warnings, ...result.notes, ...sources.flatMap(({ warnings }) => warnings)]),
-    ],
+    warnings: [...new Set([...plan.warnings, ...notes, ...sources.flatMap(({ warnings }) => warnings)])],
   };
+}
+
+/** A README.md that somebody else wrote stays. */
+async function mayWriteCard(folder: string, options: MergeOptions, notes: string[]): Promise<boolean> {
+  if (options.modelCard === false) return false;
+  const path = join(folder, 'README.md');
+  const before = await readFile(path, 'utf8').catch(() => undefined);
+  if (before === undefined || before.includes(CARD_MARK)) return true;
+  notes.push('README.md was there before and is kept: no model card is written');
+  return false;
 }
 
 function isDiskFull(error: unknown): boolean {

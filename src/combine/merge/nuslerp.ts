@@ -65,11 +65,16 @@ function combineWith(
 function planFlat(context: TensorContext, others: readonly number[], t: number): TensorMerge {
   const gram = new Gram(2);
   const coefficients = new Float64Array(2);
-  const end = (): void =>
+  let cosine = 0;
+  const end = (): void => {
+    const lengths = gram.norm(0) * gram.norm(1);
+    cosine = lengths === 0 ? 0 : gram.at(0, 1) / lengths;
     coefficients.set(nuslerpCoefficients(gram.at(0, 1), gram.at(0, 0), gram.at(1, 1), t));
+  };
   return {
     passes: [gramPass(context.kernels, context.size, gram, others, context.base, end)],
     combine: (out, inputs) => combineWith(context, others, out, inputs, coefficients),
+    statistics: () => ({ t, cosine }),
   };
 }
 

@@ -36,14 +36,17 @@ export const slerp: MergeMethod = {
     if (copied >= 0) return { passes: [], combine: (out, inputs) => out.set(inputs[copied]) };
     const gram = new Gram(2);
     const coefficients = new Float64Array(2);
+    let cosine = 0;
     const end = (): void => {
       // A vector too short to have a direction is taken as it is.
       const lengthOf = (i: number): number => (gram.norm(i) > kLeastNorm ? gram.norm(i) : 1);
-      coefficients.set(slerpCoefficients(gram.at(0, 1) / lengthOf(0) / lengthOf(1), t));
+      cosine = gram.at(0, 1) / lengthOf(0) / lengthOf(1);
+      coefficients.set(slerpCoefficients(cosine, t));
     };
     return {
       passes: [gramPass(kernels, context.size, gram, [base, other], -1, end)],
       combine: (out, inputs) => kernels.weightedSumF32(out, [inputs[base], inputs[other]], coefficients),
+      statistics: () => ({ t, cosine }),
     };
   },
 };

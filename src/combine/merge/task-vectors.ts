@@ -56,10 +56,11 @@ export function planTaskVectors(
   const lambda = globalOf(method, context, 'lambda');
   const sparsifiers = others.map((k) => rules.sparsifier?.(k));
   const factors = others.map(() => 1);
+  const measured: MeasuredVector[] = [];
   const alignment = sparsifiers.reduce((least, s) => leastCommonMultiple(least, s?.alignment ?? 1), 1);
   const passes = selectionPasses(sparsifiers, others, base);
   if (rescale && sparsifiers.some((s) => s !== undefined))
-    passes.push(...rescalePass(context, sparsifiers, others, factors, alignment));
+    passes.push(...rescalePass(context, sparsifiers, others, factors, alignment, measured));
 
   const sum = weights.reduce((total, weight) => total + weight, 0);
   const divisor = !normalize || rules.elect || Math.abs(sum) < kLeastWeightSum ? 1 : sum;
@@ -78,6 +79,7 @@ export function planTaskVectors(
   return {
     alignment,
     passes,
+    ...(measured.length > 0 && { statistics: () => magnitudes(measured, context.size) }),
     combine(out, inputs, offset) {
       scales ??= scaled();
       const { length } = out;
@@ -140,6 +142,19 @@ function selectionPasses(
   }));
 }
 
+/** sum|d| of a task vector, whole and as far as it is kept. */
+interface MeasuredVector {
+  readonly whole: Float64Array;
+  readonly kept: Float64Array;
+}
+
+/** Mean |d| of the task vector with the largest, and the least share of sum|d| that one of them keeps. */
+function magnitudes(vectors: readonly MeasuredVector[], size: number): Record<string, number> {
+  const means = vectors.map(({ whole }) => whole[0] / Math.max(1, size));
+  const shares = vectors.map(({ whole, kept }) => (whole[0] > 0 ? kept[0] / whole[0] : 1));
+  return { meanDelta: Math.max(...means), keptShare: Math.min(...shares) };
+}
+
 /** Measures sum|d| and sum|d * mask|; their ratio is the factor that keeps the L1 norm. */
 function rescalePass(
   context: TensorContext,
@@ -147,6 +162,7 @@ function rescalePass(
   others: readonly number[],
   factors: number[],
   alignment: number,
+  vectors: MeasuredVector[],
 ): StatisticsPass[] {
   const { kernels, base, size } = context;
   const step = Math.ceil(kBlock / alignment) * alignment;
@@ -155,6 +171,7 @@ function rescalePass(
     if (!sparsifier) return [];
     const whole = new Float64Array(1);
     const kept = new Float64Array(1);
+    vectors.push({ whole, kept });
     const sums = blockedPass(size, ([mask, x, from]) => {
       for (let begin = 0; begin < x.length; begin += kBlock) {
         const end = Math.min(x.length, begin + kBlock);

@@ -22,6 +22,8 @@ export interface TensorReport {
   /** Norm of the base, or of the first input. */
   readonly referenceNorm?: number;
   readonly nonFinite: number;
+  /** What the method says of the tensor: interpolation ratio, cosine, size of task vectors. */
+  readonly statistics?: Readonly<Record<string, number>>;
 }
 
 export interface StreamProgress {
@@ -276,6 +278,9 @@ class StreamRun {
     this.#results.delete(output);
     const sum = (key: 'change' | 'norm' | 'nonFinite'): number =>
       parts.reduce((total, part) => total + part[key], 0);
+    // Lanes that share a tensor each know a part of it.
+    const said = parts.map((part) => part.statistics).filter((one) => one !== undefined);
+    const statistics = said.length === 1 ? said[0] : undefined;
     this.#reports.set(output.name, {
       tensor: output.name,
       method: output.method?.name ?? 'copy',
@@ -285,6 +290,7 @@ class StreamRun {
         referenceNorm: Math.sqrt(sum('norm')),
       }),
       nonFinite: sum('nonFinite'),
+      ...(statistics !== undefined && { statistics }),
     });
   }
 

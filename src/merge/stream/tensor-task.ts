@@ -64,6 +64,8 @@ export interface ChunkResult {
   readonly firstNonFinite: number;
   /** Input that is not finite there, or -1. */
   readonly blamed: number;
+  /** What the method says of the tensor, with the last chunk. */
+  readonly statistics?: Readonly<Record<string, number>>;
 }
 
 /** Float32 memory of a thread, shared by the tensors that it works on one after the other. */
@@ -148,7 +150,8 @@ export class TensorTask {
       this.#output.narrow(bytes, out);
       result = this.#measured(result, out, views, reference, command.offset + begin);
     }
-    return result;
+    const statistics = command.last ? this.#merge.statistics?.() : undefined;
+    return statistics === undefined ? result : { ...result, statistics };
   }
 
   #measured(

@@ -193,7 +193,11 @@ describe('the output', () => {
   });
 
   it('holds nothing hidden once it is whole', async () => {
-    expect((await readdir(join(folder, 'roomy'))).sort()).toEqual(['merge_report.json', 'model.safetensors']);
+    expect((await readdir(join(folder, 'roomy'))).sort()).toEqual([
+      'README.md',
+      'merge_report.json',
+      'model.safetensors',
+    ]);
     expect(existsSync(join(folder, 'roomy', '.heddle-partial'))).toBe(false);
   });
 });
