@@ -388,3 +388,91 @@ export function nearSwapF32(dst: usize, base: usize, y: usize, n: usize, t: f64)
     storeLanes(dst, i, f64x2.add(f64x2.mul(w, v), f64x2.mul(f64x2.sub(one, w), b)), wide);
   }
 }
+
+/** Values of one digit of the radix sort, 11 bits: their counters take 8 KiB of the scratch. */
+const kSortDigits: usize = 2048;
+
+/** Counts of one digit of 11 bits, then where each of its values begins. */
+function countDigit(keys: usize, n: usize, digitShift: u32): void {
+  memory.fill(scratch, 0, kSortDigits << 2);
+  for (const end = keys + (n << 2); keys < end; keys += 4) {
+    const p = scratch + (<usize>((load<u32>(keys) >> digitShift) & 2047) << 2);
+    store<u32>(p, load<u32>(p) + 1);
+  }
+  let next: u32 = 0;
+  for (let p = scratch; p < scratch + (kSortDigits << 2); p += 4) {
+    const count = load<u32>(p);
+    store<u32>(p, next);
+    next += count;
+  }
+}
+
+/** Ranks of n magnitudes by a stable radix sort; `from` and `to` have room for n indices each. */
+function rankMagnitudes(ranks: usize, keys: usize, from: usize, to: usize, n: usize): void {
+  for (let i: usize = 0; i < n; i++) store<u32>(from + (i << 2), <u32>i);
+  for (let digitShift: u32 = 0; digitShift < 33; digitShift += 11) {
+    countDigit(keys, n, digitShift);
+    for (let r: usize = 0; r < n; r++) {
+      const at = load<u32>(from + (r << 2));
+      const p = scratch + (<usize>((load<u32>(keys + (<usize>at << 2)) >> digitShift) & 2047) << 2);
+      const place = load<u32>(p);
+      store<u32>(p, place + 1);
+      store<u32>(to + (<usize>place << 2), at);
+    }
+    const held = from;
+    from = to;
+    to = held;
+  }
+  for (let r: usize = 0; r < n; r++) store<u32>(ranks + (<usize>load<u32>(from + (r << 2)) << 2), <u32>r);
+}
+
+/** Whether word `word` keeps an element of that rank: word < floor((least + slope * rank) * 2^32). */
+// @ts-ignore: decorator
+@inline
+function keepsAt(word: u32, least: f64, slope: f64, rank: u32): bool {
+  return <f64>word + 1.0 <= (least + slope * <f64>rank) * 4294967296.0;
+}
+
+export function dropRankedDeltasF32(
+  dst: usize,
+  work: usize,
+  x: usize,
+  base: usize,
+  n: usize,
+  length: u32,
+  stride: u32,
+  least: f64,
+  slope: f64,
+  lead: u32,
+  key0: u32,
+  key1: u32,
+  blockLow: u32,
+  blockHigh: u32,
+  step: u32,
+  site: u32,
+): void {
+  openStream(key0, key1, blockLow, blockHigh, step, site);
+  const size = <usize>length;
+  const ranks = work + (size << 2);
+  const orders = ranks + (size << 2);
+  const group = size * stride;
+  for (let start: usize = 0; start < n; start += group)
+    for (let first = start; first < start + stride; first++) {
+      for (let j: usize = 0; j < size; j++)
+        store<u32>(work + (j << 2), magnitudeOf(delta(x, base, first + j * stride)));
+      rankMagnitudes(ranks, work, orders, orders + (size << 2), size);
+      // Words of a piece of the row, or of one element where its neighbours belong to other rows.
+      const piece: usize = stride == 1 ? kPiece - 4 : 1;
+      for (let begin: usize = 0; begin < size; begin += piece) {
+        const count = min(size - begin, piece);
+        const at = <usize>lead + first + begin * stride;
+        fillWords(at & ~3, count + (at & 3));
+        for (let j: usize = 0; j < count; j++) {
+          const word = load<u32>(pieceWords + (((at & 3) + j) << 2));
+          const i = first + (begin + j) * stride;
+          const kept = keepsAt(word, least, slope, load<u32>(ranks + ((begin + j) << 2)));
+          store<f32>(dst + (i << 2), kept ? delta(x, base, i) : 0);
+        }
+      }
+    }
+}

@@ -34,6 +34,8 @@ export interface VectorArg {
   values: Values;
   /** Exclusive upper bound of `index`, `label` and `offsets` values, an expression. Offsets ascend as well. */
   below?: string;
+  /** Working memory of the caller: what stands in it before and after means nothing. */
+  scratch?: boolean;
 }
 
 /** K input vectors of one length, handed over as an array. */
@@ -85,6 +87,7 @@ interface VectorOptions {
   optional?: boolean;
   values?: Values;
   below?: string;
+  scratch?: boolean;
 }
 
 function vector(access: Access) {
@@ -97,6 +100,7 @@ function vector(access: Access) {
     optional: options.optional ?? false,
     values: options.values ?? 'normal',
     below: options.below,
+    ...(options.scratch && { scratch: true }),
   });
 }
 export const input = vector('in');

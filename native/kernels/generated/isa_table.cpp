@@ -112,6 +112,7 @@ const KernelTable kKernelTable = {
     addUniqueDeltasF32,
     countUniqueF64,
     nearSwapF32,
+    dropRankedDeltasF32,
     accumulateGramF64,
     addProductF64,
     factorCholeskyF64,

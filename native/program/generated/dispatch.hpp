@@ -138,6 +138,7 @@ constexpr OpSignature kSignatures[] = {
     {"addUniqueDeltasF32", false, 0, 0, {}, {}},
     {"countUniqueF64", false, 0, 0, {}, {}},
     {"nearSwapF32", true, 3, 1, {Dtype::f32, Dtype::f32, Dtype::f32}, {true, false, false}},
+    {"dropRankedDeltasF32", true, 4, 11, {Dtype::f32, Dtype::u32, Dtype::f32, Dtype::f32}, {true, true, false, false}},
     {"accumulateGramF64", true, 2, 1, {Dtype::f64, Dtype::f32}, {true, false}},
     {"addProductF64", true, 3, 3, {Dtype::f64, Dtype::f64, Dtype::f32}, {true, false, false}},
     {"factorCholeskyF64", true, 1, 2, {Dtype::f64}, {true}},
@@ -1069,6 +1070,27 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       if (op.lengths[2] != Extent{n}) return "y";
       return nullptr;
     }
+    case KernelId::dropRankedDeltasF32: {
+      [[maybe_unused]] const auto length = scalarAs<std::uint32_t>(op.scalars[0]);
+      [[maybe_unused]] const auto stride = scalarAs<std::uint32_t>(op.scalars[1]);
+      [[maybe_unused]] const auto least = scalarAs<double>(op.scalars[2]);
+      [[maybe_unused]] const auto slope = scalarAs<double>(op.scalars[3]);
+      [[maybe_unused]] const auto lead = scalarAs<std::uint32_t>(op.scalars[4]);
+      [[maybe_unused]] const auto key0 = scalarAs<std::uint32_t>(op.scalars[5]);
+      [[maybe_unused]] const auto key1 = scalarAs<std::uint32_t>(op.scalars[6]);
+      [[maybe_unused]] const auto blockLow = scalarAs<std::uint32_t>(op.scalars[7]);
+      [[maybe_unused]] const auto blockHigh = scalarAs<std::uint32_t>(op.scalars[8]);
+      [[maybe_unused]] const auto step = scalarAs<std::uint32_t>(op.scalars[9]);
+      [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[10]);
+      [[maybe_unused]] const std::size_t n = op.lengths[0];
+      if (!(divides(Extent{length} * Extent{stride}, Extent{n}))) return "length*stride divides n";
+      if (!(Extent{lead} <= Extent{3})) return "lead <= 3";
+      if (op.lengths[0] != Extent{n}) return "dst";
+      if (op.lengths[1] != Extent{4} * Extent{length}) return "scratch";
+      if (op.lengths[2] != Extent{n}) return "x";
+      if (op.lengths[3] != 0 && op.lengths[3] != Extent{n}) return "base";
+      return nullptr;
+    }
     case KernelId::accumulateGramF64: {
       [[maybe_unused]] const auto width = scalarAs<std::uint32_t>(op.scalars[0]);
       [[maybe_unused]] const std::size_t rows = divideLength(op.lengths[1], Extent{width});
@@ -1837,6 +1859,22 @@ inline void runOp(const KernelTable& kernels, KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto t = scalarAs<double>(op.scalars[0]);
       const std::size_t n = op.lengths[0];
       kernels.nearSwapF32(static_cast<float*>(op.operands[0]), static_cast<const float*>(op.operands[1]), static_cast<const float*>(op.operands[2]), n, t);
+      return;
+    }
+    case KernelId::dropRankedDeltasF32: {
+      [[maybe_unused]] const auto length = scalarAs<std::uint32_t>(op.scalars[0]);
+      [[maybe_unused]] const auto stride = scalarAs<std::uint32_t>(op.scalars[1]);
+      [[maybe_unused]] const auto least = scalarAs<double>(op.scalars[2]);
+      [[maybe_unused]] const auto slope = scalarAs<double>(op.scalars[3]);
+      [[maybe_unused]] const auto lead = scalarAs<std::uint32_t>(op.scalars[4]);
+      [[maybe_unused]] const auto key0 = scalarAs<std::uint32_t>(op.scalars[5]);
+      [[maybe_unused]] const auto key1 = scalarAs<std::uint32_t>(op.scalars[6]);
+      [[maybe_unused]] const auto blockLow = scalarAs<std::uint32_t>(op.scalars[7]);
+      [[maybe_unused]] const auto blockHigh = scalarAs<std::uint32_t>(op.scalars[8]);
+      [[maybe_unused]] const auto step = scalarAs<std::uint32_t>(op.scalars[9]);
+      [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[10]);
+      const std::size_t n = op.lengths[0];
+      kernels.dropRankedDeltasF32(static_cast<float*>(op.operands[0]), static_cast<std::uint32_t*>(op.operands[1]), static_cast<const float*>(op.operands[2]), static_cast<const float*>(op.operands[3]), n, length, stride, least, slope, lead, key0, key1, blockLow, blockHigh, step, site);
       return;
     }
     case KernelId::accumulateGramF64: {

@@ -254,3 +254,45 @@ export function nearSwapF32(dst: Float32Array, base: Float32Array, y: Float32Arr
     dst[i] = w * y[i] + (1 - w) * base[i];
   }
 }
+
+/**
+ * DELLA (Deep et al. 2024, arXiv 2406.11617), MagPrune: dst[i] = d[i] where the word of element i is below
+ * floor((least + slope * rank) * 2^32), else +0; the rank counts the magnitudes of its row that are smaller, or equal with a lower index.
+ *
+ * @param length - elements of a row. @param stride - between them: `length * stride` elements hold `stride` rows.
+ * @param lead - element 0 has word `lead` of the first block.
+ */
+export function dropRankedDeltasF32(
+  dst: Float32Array,
+  _scratch: Uint32Array,
+  x: Float32Array,
+  base: Float32Array,
+  length: number,
+  stride: number,
+  least: number,
+  slope: number,
+  lead: number,
+  key0: number,
+  key1: number,
+  blockLow: number,
+  blockHigh: number,
+  step: number,
+  site: number,
+): void {
+  const wordOf = (i: number): number => {
+    const low = (blockLow >>> 0) + Math.floor((lead + i) / 4);
+    const high = (blockHigh + Math.floor(low / 0x100000000)) >>> 0;
+    return philox4x32(low >>> 0, high, step, site, key0, key1)[(lead + i) & 3];
+  };
+  const bits = new Uint32Array(length);
+  for (let group = 0; group < dst.length; group += length * stride)
+    for (let first = group; first < group + stride; first++) {
+      const at = (j: number): number => first + j * stride;
+      for (let j = 0; j < length; j++) bits[j] = magnitudeBits(delta(x, base, at(j)));
+      const order = Array.from(bits.keys()).sort((a, b) => bits[a] - bits[b] || a - b);
+      order.forEach((j, rank) => {
+        const threshold = Math.floor((least + slope * rank) * 0x100000000);
+        dst[at(j)] = wordOf(at(j)) < threshold ? delta(x, base, at(j)) : 0;
+      });
+    }
+}

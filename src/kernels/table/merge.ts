@@ -161,4 +161,37 @@ export const mergeKernels = {
     [output('dst', 'f32'), input('base', 'f32'), input('y', 'f32'), scalar('t', 'f64', 0.3)],
     { bench: [{ n: 1 << 22 }], bytes: '12*n' },
   ),
+  dropRankedDeltasF32: kernel(
+    'merge',
+    [
+      output('dst', 'f32'),
+      output('scratch', 'u32', '4*length', { scratch: true }),
+      input('x', 'f32'),
+      base,
+      scalar('length', 'u32'),
+      scalar('stride', 'u32', 1),
+      scalar('least', 'f64', 0.2),
+      scalar('slope', 'f64', 0.001),
+      scalar('lead', 'u32', 0),
+      ...address,
+    ],
+    {
+      requires: ['length*stride divides n', 'lead <= 3'],
+      cases: [
+        ...[1, 2, 5, 16, 63, 64, 100, 777].flatMap((length): Case[] => [
+          { n: 3 * length, length, slope: 0.3 / Math.max(1, length - 1) },
+          { n: 5 * length, length, slope: 0.6 / length, with_base: 0, lead: length % 4 },
+        ]),
+        { n: 0, length: 3 },
+        { n: 20_000, length: 5_000, slope: 0.3 / 5_000, lead: 3 },
+        { n: 70_000, length: 70_000, slope: 0.3 / 70_000 },
+        { n: 1000, length: 100, least: 0.7, slope: -0.004 },
+        { n: 1000, length: 100, least: -0.1, slope: 0.02 },
+        { n: 3 * 35 * 9, length: 35, stride: 9, slope: 0.01, lead: 1 },
+        { n: 3 * 35 * 9, length: 35, stride: 9, slope: 0.01, with_base: 0 },
+      ],
+      bench: [{ n: 1 << 20, length: 4096, slope: 0.3 / 4095 }],
+      bytes: '12*n',
+    },
+  ),
 } satisfies Record<string, KernelSpec>;

@@ -2,9 +2,10 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { breadcrumbsCounts } from '../../../src/combine/merge/breadcrumbs.js';
-import { RowRanks, rowsOf } from '../../../src/combine/merge/della.js';
+import { rowsOf } from '../../../src/combine/merge/della.js';
 import { magnitudeBand } from '../../../src/combine/merge/sparsifiers.js';
 import { currentKernels } from '../../../src/kernels/current.js';
+import { backends } from '../../support/backends.js';
 import { randomTensor } from './fixtures.js';
 
 const kernels = currentKernels();
@@ -90,17 +91,45 @@ describe('breadcrumbsCounts', () => {
   });
 });
 
-describe('RowRanks', () => {
-  it('ranks as a stable sort does', () => {
-    const bits = new Uint32Array(
-      new Float32Array(randomTensor(333, 6).map((v) => Math.abs(Math.round(v * 20)))).buffer,
-    );
-    const order = Array.from(bits, (_, i) => i).sort((a, b) => bits[a] - bits[b] || a - b);
-    const ranks = new RowRanks(333).rank(bits);
-    order.forEach((i, rank) => {
-      expect(ranks[i]).toBe(rank);
+describe('dropRankedDeltasF32', () => {
+  for (const kernels of backends)
+    it(`keeps what a stable sort of magnitudes ranks above a bound, on ${kernels.backend}`, () => {
+      const [rows, length] = [3, 333];
+      // A bell curve; values with many ties; outliers beside which all else is alike.
+      const shapes = [1, 20, 1e-3].map((scale, row) =>
+        randomTensor(length, 6 + row).map((v) => (scale === 20 ? Math.round(v * scale) : v * scale)),
+      );
+      shapes[2][7] = -1e6;
+      const x = Float32Array.from(shapes.flatMap((row) => [...row]));
+      const out = new Float32Array(x.length);
+      for (const bound of [0, 1, 17, 200, 332]) {
+        // The threshold goes from 0 to all words between the ranks bound - 1 and bound: no chance is left.
+        kernels.dropRankedDeltasF32(
+          out,
+          new Uint32Array(4 * length),
+          x,
+          new Float32Array(0),
+          length,
+          1,
+          1 - bound,
+          1,
+          2,
+          1,
+          2,
+          3,
+          0,
+          0,
+          5,
+        );
+        for (let row = 0; row < rows; row++) {
+          const d = x.subarray(row * length, (row + 1) * length);
+          const order = Array.from(d.keys()).sort((a, b) => Math.abs(d[a]) - Math.abs(d[b]) || a - b);
+          const want = new Float32Array(length);
+          for (const i of order.slice(bound)) want[i] = d[i];
+          expect(out.subarray(row * length, (row + 1) * length)).toEqual(want);
+        }
+      }
     });
-  });
 });
 
 describe('rowsOf', () => {
