@@ -153,7 +153,7 @@ function perModelTable() {
     make(
       'tr',
       {},
-      make('th', { scope: 'row', textContent: model.name }),
+      make('th', { scope: 'row', textContent: model.name.replace(/\.safetensors$/, '') }),
       ...fields.map((field) => make('td', {}, input(field, model, `${field.label} of ${model.name}`))),
     ),
   );
