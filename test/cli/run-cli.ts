@@ -52,10 +52,14 @@ export function errorOf(result: CliResult): { code: string; message: string; hin
   return parsed(result).error as { code: string; message: string; hint: string };
 }
 
+const folders: string[] = [];
+// Here and not where a folder is made: a test may not add hooks.
+afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
+
 /** A folder that is gone after the file's tests. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'heddle-cli-'));
-  afterAll(() => rm(folder, { recursive: true, force: true }));
+  folders.push(folder);
   return folder;
 }
 

@@ -7,10 +7,14 @@ import { philox4x32 } from '../../../src/kernels/reference/philox.js';
 import { openModel } from '../../../src/tensor/safetensors/reader.node.js';
 import { createModelWriter } from '../../../src/tensor/safetensors/writer.node.js';
 
+const folders: string[] = [];
+// Here and not where a folder is made: a test may not add hooks.
+afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
+
 /** A folder that is gone after the file's tests. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'heddle-merge-'));
-  afterAll(() => rm(folder, { recursive: true, force: true }));
+  folders.push(folder);
   return folder;
 }
 

@@ -67,11 +67,10 @@ async function withTokenizers(name: string): Promise<string> {
   return folder;
 }
 
-for (const [backend, strict] of [
-  ['native', true],
-  ['native', false],
-  ['wasm', true],
-] as const)
+for (const [backend, strict] of (['native', 'wasm', 'reference'] as const).flatMap((name) => [
+  [name, true] as const,
+  [name, false] as const,
+]))
   describe(`golden cases on ${backend}, ${strict ? 'strict' : 'default'}`, () => {
     it.each(cases)('%s', async (name) => {
       const folder = name.startsWith('tokenizer') ? await withTokenizers(name) : join(golden, name);
