@@ -159,7 +159,9 @@ async function mergeDocument(
         summary: {
           files: written.files,
           method: recipe.method,
-          models: plan.models.map(({ reference }) => reference),
+          models: plan.models
+            .filter(({ sidecar }) => sidecar === undefined)
+            .map(({ reference }) => reference),
           tensors: plan.outputs.length,
           parameters,
           bytes: written.bytes,

@@ -22,6 +22,7 @@ import { parseRecipes } from './recipe/parse.js';
 import type { Recipe } from './recipe/recipe.js';
 import { runNotes } from './run-notes.js';
 import { checkSidecars } from './sidecars/check.js';
+import { checkGramLayers, gramLayers } from './sidecars/gram-layers.js';
 import { type PlanRun, runPlan } from './sidecars/run.js';
 import { createInlineLane } from './stream/lane.js';
 import { planMemory } from './stream/memory.js';
@@ -122,6 +123,10 @@ export async function planRecipe(recipe: string, options: MergeOptions = {}): Pr
   try {
     const plan = planMerge(documents[0], inputs.models, { ...options, methods });
     checkMethods(plan, kernels);
+    checkGramLayers(
+      gramLayers(plan),
+      planMemory(options.memory ?? DEFAULT_MEMORY, 1, false, mostInputs(plan)),
+    );
     const description = describePlan(plan, {
       kernels,
       workers: options.workers ?? platform.availableParallelism(),
@@ -203,8 +208,12 @@ async function mergeDocument(
   );
   const wanted = options.workers ?? (bytesIn < SMALL_MERGE ? 0 : platform.availableParallelism());
   const threads = Math.min(wanted, plan.outputs.length);
-  const mostInputs = Math.max(0, ...plan.outputs.map((output) => output.inputs.length));
-  const memory = planMemory(options.memory ?? DEFAULT_MEMORY, Math.max(1, threads), threads > 0, mostInputs);
+  const memory = planMemory(
+    options.memory ?? DEFAULT_MEMORY,
+    Math.max(1, threads),
+    threads > 0,
+    mostInputs(plan),
+  );
   const writer = await createModelWriter(folder, plan.outputs, {
     shardSize: options.shardSize,
     planKey: planKey(plan, sources),
@@ -257,7 +266,7 @@ async function mergeDocument(
     folder,
     files: written.files,
     method: recipe.method,
-    models: plan.models.map(({ reference }) => reference),
+    models: plan.models.filter(({ sidecar }) => sidecar === undefined).map(({ reference }) => reference),
     tensors: plan.outputs.length,
     resumedTensors,
     parameters,
@@ -289,4 +298,8 @@ function isDiskFull(error: unknown): boolean {
 
 function product(shape: readonly number[]): number {
   return shape.reduce((n, size) => n * size, 1);
+}
+
+function mostInputs({ outputs }: MergePlan): number {
+  return Math.max(0, ...outputs.map(({ inputs }) => inputs.length));
 }

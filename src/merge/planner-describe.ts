@@ -3,6 +3,7 @@ import type { Kernels } from '../kernels/kernels.js';
 import { bytesOf } from '../tensor/safetensors/dtype.js';
 import type { InputTensor, MergePlan, OutputTensor, TensorDtype } from './plan.js';
 import { tensorContext } from './planner-context.js';
+import { gramLayers, layerBytes } from './sidecars/gram-layers.js';
 
 export interface TensorDescription {
   readonly name: string;
@@ -59,6 +60,7 @@ export function describePlan(plan: MergePlan, options: DescribeOptions): PlanDes
     const widened = output.method === undefined ? 0 : 4 * elements * output.inputs.length + result;
     return Math.max(most, stored + widened);
   }, 0);
+  const layers = Math.max(0, ...gramLayers(plan).map(layerBytes));
   return {
     models: plan.models.map(({ reference, path, sidecar }) => ({
       reference,
@@ -69,7 +71,7 @@ export function describePlan(plan: MergePlan, options: DescribeOptions): PlanDes
     parameters: plan.outputs.reduce((total, { shape }) => total + sizeOf(shape), 0),
     bytesRead: sum(({ bytesRead }) => bytesRead),
     bytesWritten: sum(({ bytesWritten }) => bytesWritten),
-    peakBytes: Math.ceil(peak) * workers,
+    peakBytes: Math.max(Math.ceil(peak) * workers, layers),
     ...(plan.config && { config: plan.config }),
     files: plan.files.map(({ name }) => name),
     warnings: [...plan.warnings, ...suspicions(plan)],

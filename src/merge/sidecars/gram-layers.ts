@@ -3,10 +3,11 @@ import { regMeanSettings } from '../../combine/merge/data-driven.js';
 import { regMean } from '../../combine/merge/regmean.js';
 import { createCodec } from '../../tensor/safetensors/codecs.js';
 import { bytesOf } from '../../tensor/safetensors/dtype.js';
-import type { InputTensor, OutputTensor } from '../plan.js';
+import type { InputTensor, MergePlan, OutputTensor } from '../plan.js';
 import { tensorContext } from '../planner-context.js';
 import { openAltered } from '../stream/altered-input.js';
 import { MemoryBudgetError, NonFiniteOutputError } from '../stream/errors.js';
+import type { MemoryPlan } from '../stream/memory.js';
 import type { StreamOptions, TensorReport } from '../stream/stream.js';
 import { BLOCK, createScratch, TensorTask } from '../stream/tensor-task.js';
 
@@ -20,15 +21,9 @@ export interface GramLayers {
 /** Writes every RegMean layer that the writer does not hold yet. @throws {MemoryBudgetError} if one does not fit into the budget. */
 export async function mergeGramLayers(options: StreamOptions): Promise<GramLayers> {
   const { plan, writer, signal, memory } = options;
-  const layers = plan.outputs.filter(
-    ({ method, name }) => method?.name === 'regmean' && !writer.finished.has(name),
-  );
+  const layers = gramLayers(plan).filter(({ name }) => !writer.finished.has(name));
   // All are looked at before the first is read.
-  for (const layer of layers) {
-    const needed = layerBytes(layer);
-    if (needed > memory.free)
-      throw new MemoryBudgetError(layer.name, memory.budget + needed - memory.free, memory.budget);
-  }
+  checkGramLayers(layers, memory);
   const tensors: TensorReport[] = [];
   const notes: string[] = [];
   let bytesRead = 0;
@@ -46,6 +41,7 @@ export async function mergeGramLayers(options: StreamOptions): Promise<GramLayer
       weights: of(weights),
       grams: of(grams),
       coefficients: of(coefficients),
+      kernels: options.kernels,
     });
     if (ridge > 0)
       notes.push(
@@ -61,6 +57,19 @@ export async function mergeGramLayers(options: StreamOptions): Promise<GramLayer
   return { tensors, bytesRead, bytesWritten, notes };
 }
 
+/** The outputs of a plan that are solved as a whole. */
+export function gramLayers({ outputs }: MergePlan): OutputTensor[] {
+  return outputs.filter(({ method }) => method?.name === 'regmean');
+}
+
+/** @throws {MemoryBudgetError} for the first layer that does not fit. */
+export function checkGramLayers(layers: readonly OutputTensor[], { budget, free }: MemoryPlan): void {
+  for (const layer of layers) {
+    const needed = layerBytes(layer);
+    if (needed > free) throw new MemoryBudgetError(layer.name, budget + needed - free, budget);
+  }
+}
+
 /** Memory that a layer takes at once: what is read as float32, and the float64 system with its factor. */
 export function layerBytes(layer: OutputTensor): number {
   const [m, n] = sidesOf(layer);
@@ -68,7 +77,7 @@ export function layerBytes(layer: OutputTensor): number {
   const read = 4 * measurements * (m * n + n * n);
   // The widest stored matrix is there beside its values while it is read.
   const stored = Math.max(...layer.inputs.map(({ dtype, shape }) => bytesOf(dtype, product(shape))));
-  return read + stored + 8 * (2 * n * n + m * n) + 8 * m * n;
+  return read + stored + 8 * (3 * n * n + m * n) + 8 * m * n;
 }
 
 function sidesOf({ shape, global }: OutputTensor): [outFeatures: number, inFeatures: number] {

@@ -9,10 +9,10 @@ import { MergeError } from '../../../src/merge/errors.js';
 import { createMemoryMerger } from '../../../src/merge/evolve/memory-merge.node.js';
 import { mergeRecipe, planRecipe } from '../../../src/merge/merge.node.js';
 import { formatPlan } from '../../../src/merge/planner-describe.js';
-import { modelSha256 } from '../../../src/tensor/safetensors/model-hash.js';
 import { MemoryBudgetError } from '../../../src/merge/stream/errors.js';
 import { encodeModel, type FlatModel, type FlatTensor } from '../../../src/tensor/safetensors/flat-model.js';
 import { readModel, writeModel } from '../../../src/tensor/safetensors/flat-model.node.js';
+import { modelSha256 } from '../../../src/tensor/safetensors/model-hash.js';
 import { openModel } from '../../../src/tensor/safetensors/reader.node.js';
 import { randomTensor } from '../../combine/merge/fixtures.js';
 import { goldenCases, readJson } from '../../combine/merge/golden.js';
@@ -326,6 +326,9 @@ parameters:
     await expect(merge).rejects.toThrow(MemoryBudgetError);
     // Two Gram matrices as read, one as stored, the system and its factor: 2 * 25 + 25 + 2 * 50 MB besides the process.
     await expect(merge).rejects.toThrow(/needs a memory budget of 3\d\d MB/);
+    const plan = planRecipe(text, { baseFolder: wide, memory: 200e6 });
+    await expect(plan).rejects.toThrow(MemoryBudgetError);
+    expect((await planRecipe(text, { baseFolder: wide })).peakBytes).toBeGreaterThan(200e6);
   });
 
   it('tells of a ridge', async () => {
