@@ -1,5 +1,5 @@
 import Table from 'cli-table3';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { mergeRecipe, planRecipe } from '../merge/merge.node.js';
 import { formatPlan } from '../merge/planner-describe.js';
 import type { LayerChange, MergeSummary } from '../merge/summary.js';
@@ -9,6 +9,12 @@ import { MergeInterruptedError, UsageError } from './errors.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { createMergeProgress } from './merge-progress.js';
 import {
+  ignoredOptions,
+  type MergekitOptions,
+  noteMergekitOptions,
+  withMergekitOptions,
+} from './mergekit-options.js';
+import {
   type CommonOptions,
   createOutput,
   type Output,
@@ -17,7 +23,7 @@ import {
 } from './output.js';
 import { byteSize, type Verb, wholeNumber } from './verb.js';
 
-interface MergeVerbOptions extends CommonOptions {
+interface MergeVerbOptions extends CommonOptions, MergekitOptions {
   dryRun?: boolean;
   strictMergekit?: boolean;
   memory?: number;
@@ -28,8 +34,7 @@ interface MergeVerbOptions extends CommonOptions {
   overwrite?: boolean;
   rawTensors?: 'error' | 'union' | 'intersection';
   allowSubmatrix?: boolean;
-  allowCrimes?: boolean;
-  copyTokenizer?: boolean;
+  allowMissingTokenizer?: boolean;
   backend?: 'auto' | 'native' | 'wasm' | 'reference';
   isa?: string;
 }
@@ -38,8 +43,9 @@ interface MergeVerbOptions extends CommonOptions {
 const MOST_CHANGED = 8;
 
 export function mergeCommand(run: Verb): Command {
-  return withCommonOptions(
-    new Command('merge')
+  const command = new Command('merge');
+  withCommonOptions(
+    command
       .description('Merges checkpoints as a mergekit recipe says, as a stream in bounded memory.')
       .argument('<recipe>', 'a YAML file in the language of mergekit; its paths are relative to it')
       .argument('[out-dir]', 'folder for the merged model; it must not hold a model')
@@ -47,7 +53,11 @@ export function mergeCommand(run: Verb): Command {
         '--dry-run',
         'print the plan: tensors, passes, bytes, memory, and what looks wrong; write nothing',
       )
-      .option('--memory <size>', 'resident memory to stay below, as 512MB or 2GB', byteSize, 512e6)
+      .addOption(
+        new Option('--memory <size>', 'resident memory to stay below, as 256MB or 2GB')
+          .argParser(byteSize)
+          .default(512e6, '512MB'),
+      )
       .option('--workers <n>', 'threads that compute; default: one a core', wholeNumber(0, 1024))
       .option('--resume', 'go on from the tensors that an interrupted merge finished')
       .option('--overwrite', 'replace a model in the folder')
@@ -59,18 +69,23 @@ export function mergeCommand(run: Verb): Command {
       .option('--seed <n>', 'seed of randomised methods, 0 to 2^64 - 1')
       .option('--strict-mergekit', "reproduce mergekit's quirks, and let values that are not finite pass")
       .option('--allow-submatrix', 'cut embeddings of different sizes to their common rows')
-      .option('--allow-crimes', 'merge models of different architectures')
+      .option('--allow-missing-tokenizer', "a model without a tokenizer counts as having the base's")
       .option(
         '--raw-tensors <choice>',
         'models without config.json that differ in names: error, union or intersection',
       )
-      .option('--no-copy-tokenizer', 'do not copy tokenizer files')
       .addOption(backendOption())
       .addOption(isaOption()),
-  )
+  );
+  return withMergekitOptions(command)
     .addHelpText(
       'after',
       `
+Accepted and without effect:
+  ${ignoredOptions}
+
+Sizes are bytes: 512MB, 2GB, 1.5GiB; K, M and B alone are thousands, millions and billions, as in mergekit.
+
 Examples:
   heddle merge ties.yaml merged
   heddle merge ties.yaml merged --dry-run
@@ -79,16 +94,24 @@ Examples:
 
 Ctrl-C stops at once and keeps what is finished for --resume. Nothing in the folder can be loaded until the merge is done.`,
     )
-    .action(run(mergeVerb));
+    .action(
+      run((recipe: string, outDir: string | undefined, options: MergeVerbOptions) =>
+        mergeVerb(recipe, outDir, options, command),
+      ),
+    );
 }
 
 async function mergeVerb(
   recipe: string,
   outDir: string | undefined,
   options: MergeVerbOptions,
+  command: Command,
 ): Promise<ExitCode> {
   const output = createOutput(options);
-  const { seed, rawTensors } = options;
+  noteMergekitOptions(command, options, output);
+  const seed = oneOf('--seed', options.seed, '--random-seed', options.randomSeed);
+  const workers = oneOf('--workers', options.workers, '--num-threads', options.numThreads);
+  const { rawTensors } = options;
   if (seed !== undefined && !/^\d{1,20}$/.test(seed))
     throw new UsageError(`--seed is ${JSON.stringify(seed)}`, 'give a whole number from 0 to 2^64 - 1');
   if (rawTensors !== undefined && !['error', 'union', 'intersection'].includes(rawTensors))
@@ -96,12 +119,14 @@ async function mergeVerb(
       `--raw-tensors is ${JSON.stringify(rawTensors)}`,
       'choose error, union or intersection',
     );
-  const { memory, workers, resume, overwrite, allowSubmatrix, copyTokenizer, backend, isa } = options;
+  const { memory, resume, overwrite, allowSubmatrix, copyTokenizer, backend, isa } = options;
   const settings = {
     ...{ memory, workers, resume, overwrite, allowSubmatrix, copyTokenizer, backend, isa, rawTensors, seed },
     strict: options.strictMergekit,
     shardSize: options.outShardSize,
     allowMixedArchitectures: options.allowCrimes,
+    allowMissingTokenizer: options.allowMissingTokenizer,
+    modelCard: options.writeModelCard,
   };
   if (options.dryRun === true) {
     const description = await planRecipe(recipe, settings);
@@ -115,6 +140,16 @@ async function mergeVerb(
     output.note(`${output.colors.yellow('warning')} ${printable(warning)}`);
   output.result(summary, () => summaryText(summary, output));
   return EXIT.done;
+}
+
+/** Two names of one option. */
+function oneOf<T>(name: string, value: T | undefined, other: string, same: T | undefined): T | undefined {
+  if (value !== undefined && same !== undefined && value !== same)
+    throw new UsageError(
+      `${name} is ${value} and ${other} is ${same}`,
+      `give one of them: ${other} is another name of ${name}`,
+    );
+  return value ?? same;
 }
 
 async function watched(

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readBytes, recipeOf, writeFamily, writeText } from '../merge/stream/fixtures.js';
@@ -65,5 +66,44 @@ describe('heddle merge', () => {
     const result = await heddle(['merge', recipe, join(folder, 'x'), '--json', '--memory', 'much']);
     expect(errorOf(result).message).toContain('512MB');
     expect(result.code).toBe(2);
+  });
+
+  it("takes mergekit-yaml's options, and says which change nothing", async () => {
+    const out = join(folder, 'familiar');
+    const familiar = [
+      ...['--cuda', '--lazy-unpickle', '--low-cpu-memory', '--trust-remote-code', '--clone-tensors'],
+      ...['--lora-merge-cache', '/nowhere', '--async-write', '--write-threads', '2', '--safe-serialization'],
+      ...['--copy-tokenizer', '--no-write-model-card', '--random-seed', '7', '--num-threads', '1'],
+      ...['--out-shard-size', '2K'],
+    ];
+    const { code, stderr } = await heddle(['merge', recipe, out, ...familiar]);
+    expect(code).toBe(0);
+    const notes = stderr.split('\n').filter((line) => line.startsWith('note '));
+    expect(notes).toHaveLength(8);
+    expect(notes[0]).toBe('note --cuda has no effect: everything is computed on the CPU');
+    expect(existsSync(join(out, 'README.md'))).toBe(false);
+    expect(existsSync(join(out, 'model-00003-of-00003.safetensors'))).toBe(true);
+    expect(JSON.parse(await readFile(join(out, 'merge_report.json'), 'utf8'))).toMatchObject({
+      seed: '7',
+      timings: { workers: 1 },
+    });
+    const quiet = await heddle(['merge', recipe, out, '--overwrite', '--cuda', '--quiet']);
+    expect(quiet.stderr).toBe('');
+    expect(existsSync(join(out, 'README.md'))).toBe(true);
+  });
+
+  it('refuses what cannot be both, and what is never done', async () => {
+    const both = await heddle(['merge', recipe, 'x', '--seed', '1', '--random-seed', '2', '--json']);
+    expect(errorOf(both).message).toContain('--random-seed is 2');
+    const pickled = await heddle(['merge', recipe, 'x', '--no-safe-serialization', '--json']);
+    expect(errorOf(pickled).message).toContain('pickled');
+    expect([both.code, pickled.code]).toEqual([2, 2]);
+  });
+
+  it('explains itself', async () => {
+    const { stdout } = await heddle(['merge', '--help']);
+    expect(stdout).toMatch(/Options of mergekit-yaml:\n +--copy-tokenizer/);
+    expect(stdout).toMatch(/without effect:\n {2}--cuda/);
+    expect(stdout).not.toMatch(/--gpu-rich {2}/);
   });
 });
