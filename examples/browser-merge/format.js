@@ -11,7 +11,8 @@ const units = (value, names, step) => {
   return `${rest.toFixed(digits)}${names[unit] && ` ${names[unit]}`}`;
 };
 
-export const bytes = (n) => units(n, ['B', 'kB', 'MB', 'GB', 'TB'], 1000);
+/** With a space that does not break. */
+export const bytes = (n) => units(n, ['B', 'kB', 'MB', 'GB', 'TB'], 1000).replace(' ', '\u00a0');
 export const count = (n) => units(n, ['', 'thousand', 'million', 'billion'], 1000);
 export const counted = (n, what) => `${n.toLocaleString('en-US')} ${what}${n === 1 ? '' : 's'}`;
 export const percent = (share) => `${(share * 100).toPrecision(3)} %`;
