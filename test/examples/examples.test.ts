@@ -71,34 +71,37 @@ const examples: Record<string, (stdout: string) => void> = {
   'merge-finetunes.mjs'(stdout) {
     const mean = (model: string): number => number(stdout, new RegExp(`^${model} .* ([\\d.]+)$`, 'm'));
     const single = Math.max(...['left', 'right', 'noise'].map(mean));
-    // The mean of 30,000 test images scatters by 0.2 %.
-    for (const method of ['linear', 'slerp', 'task_arithmetic', 'ties', 'dare_ties'])
-      expect(mean(method), method).toBeGreaterThan(single + 1);
+    // The mean of 30,000 judgements of 10,000 images scatters by 0.3 %; the figures here are 1.2 % and more above the best fine-tune.
+    const merged = [
+      'linear',
+      'slerp',
+      'task_arithmetic',
+      'ties',
+      'dare_ties',
+      'fisher',
+      'regmean',
+      'greedy_soup',
+    ];
+    for (const method of merged) expect(mean(method), method).toBeGreaterThan(single + 1);
     expect(mean('uniform_soup')).toBe(mean('linear'));
     expect(mean('model_stock')).toBeGreaterThan(mean('base') + 1);
+    // What is known of the sites' inputs helps most.
+    for (const method of merged.filter((name) => name !== 'regmean'))
+      expect(mean('regmean'), method).toBeGreaterThan(mean(method) + 1);
+    // Best first is the one that sees noise; the base makes the soup no better.
+    expect(stdout).toMatch(/the greedy soup is made of noise and (left and right|right and left)\n/);
   },
-  'one-shot-merge.mjs'(stdout) {
-    const accuracy = (name: string): number => number(stdout, new RegExp(`^${name} +([\\d.]+) %`, 'm'));
-    const base = accuracy('base');
-    const own = [0, 1, 2, 3, 4, 5].map((client) => accuracy(`client ${client}`));
-    const mean = own.reduce((sum, each) => sum + each, 0) / 6;
-    expect(accuracy('mean of clients')).toBeCloseTo(mean, 1);
-    // Each client forgets the digits that it hardly has. 10,000 test images scatter by 0.5 %.
-    expect(Math.max(...own)).toBeLessThan(base - 5);
-    const merged = ['weighted-mean', 'model-stock', 'ties', 'dare-ties', 'sce', 'fisher', 'regmean'];
-    for (const rule of merged) expect(accuracy(rule), rule).toBeGreaterThan(mean + 10);
-    for (const rule of ['fisher', 'regmean']) {
-      expect(accuracy(rule), rule).toBeGreaterThan(base + 1.5);
-      expect(accuracy(rule), rule).toBeGreaterThan(accuracy('weighted-mean') + 1.5);
-    }
-    expect(number(stdout, /t = ([\d.]+), angle/)).toBeGreaterThan(0.3);
-    // 50,890 parameters of 6 clients; the Fisher information as much again; upper triangles of 784 and 64 inputs.
-    const sent = (rule: string): number => number(stdout, new RegExp(`^${rule} .* ([\\d.]+) MB`, 'm'));
-    const parameters = 6 * 4 * 50890;
-    expect(sent('model-stock')).toBeCloseTo(parameters / 1e6, 2);
-    expect(sent('fisher')).toBeCloseTo((2 * parameters) / 1e6, 2);
-    const triangles = (784 * 785) / 2 + (64 * 65) / 2;
-    expect(sent('regmean')).toBeCloseTo((parameters + 6 * 4 * triangles) / 1e6, 2);
+  'merge-in-memory.mjs'(stdout) {
+    // Both have the direction (3, 4) in common: cos = 25 / sqrt(29 * 41), coefficients sin(0.6 th) / sin th and sin(0.4 th) / sin th.
+    const angle = Math.acos(25 / Math.sqrt(29 * 41));
+    const [x, y] = [0.6, 0.4].map((t) => Math.sin(t * angle) / Math.sin(angle));
+    const between = /^between a and b: (.*)$/m.exec(stdout)?.[1].split(', ').map(Number) ?? [];
+    for (const [i, want] of [3 * (x + y), 4 * (x + y), 2 * x, -4 * y].entries())
+      expect(between[i]).toBeCloseTo(want, 6);
+    expect(stdout).toContain('what both learnt: 3, 4, 2, -4\n');
+    expect(stdout).toContain('half of both: 3, 4, 1, -2\n');
+    expect(stdout).toContain('b without its task: 3, 4, 0, 0\n');
+    expect(stdout).toMatch(/^ERR_TASK_VECTOR_BASE: use the base that the fine-tune began from/m);
   },
   'own-trainer.mjs'(stdout) {
     expect(number(stdout, /accuracy ([\d.]+) %/)).toBeGreaterThan(90);
@@ -118,10 +121,13 @@ describe('examples', () => {
     examples[name](await run(name));
   });
 
-  it.each(['own-model.mjs', 'own-strategy.mjs', 'own-server-aggregator.mjs', 'events.mjs'])(
-    '%s, where there is no addon',
-    async (name) => {
-      examples[name](await run(name, { HEDDLE_BACKEND: 'wasm' }));
-    },
-  );
+  it.each([
+    'own-model.mjs',
+    'own-strategy.mjs',
+    'own-server-aggregator.mjs',
+    'events.mjs',
+    'merge-in-memory.mjs',
+  ])('%s, where there is no addon', async (name) => {
+    examples[name](await run(name, { HEDDLE_BACKEND: 'wasm' }));
+  });
 });
