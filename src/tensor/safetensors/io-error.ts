@@ -11,7 +11,7 @@ export function modelIoError(
   const errno = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
   const known = (act === 'writing' ? WRITING : READING)[errno];
   const { code, problem, hint } = known ?? {
-    code: 'ERR_IO',
+    code: 'ERR_IO_ERROR',
     problem: error instanceof Error ? error.message : String(error),
     hint: `check the disk and the path, then run again`,
   };

@@ -411,7 +411,7 @@ describe('a writer that is killed', () => {
     ['EDQUOT', 'ERR_DISK_FULL'],
     ['EROFS', 'ERR_OUTPUT_READ_ONLY'],
     ['EACCES', 'ERR_OUTPUT_DENIED'],
-    ['EIO', 'ERR_IO'],
+    ['EIO', 'ERR_IO_ERROR'],
   ])('or meets %s says %s, and leaves nothing half-written that loads', async (errno, code) => {
     const options = { shardSize: 420, sync: false };
     const operations = Number((await run(-1, options)).stdout);
