@@ -142,17 +142,22 @@ async function scoreOf(
   signal: AbortSignal,
   memory: number | undefined,
 ): Promise<number> {
-  if (fitness.kind === 'memory') return fitness.score(recipe, signal);
+  if (fitness.kind === 'memory') return totalOf(await fitness.score(recipe, signal));
   const input = { recipe, generation: 0, index: ingredients.length, signal };
-  if (ingredients.length === 1) return fitness.score({ ...input, model: ingredients[0] });
+  if (ingredients.length === 1) return totalOf(await fitness.score({ ...input, model: ingredients[0] }));
   const place = await mkdtemp(join(tmpdir(), 'heddle-soup-'));
   try {
     const model = join(place, 'model');
     await mergeRecipe(recipe, model, { signal, memory, sync: false, recipeName: 'the candidate' });
-    return await fitness.score({ ...input, model });
+    return totalOf(await fitness.score({ ...input, model }));
   } finally {
     await rm(place, { recursive: true, force: true });
   }
+}
+
+/** Of a fitness with several tasks, what they come to. */
+function totalOf(value: number | { readonly score: number }): number {
+  return typeof value === 'number' ? value : value.score;
 }
 
 function recordOf({ folder, ingredients, score, trace, merge }: SoupResult): object {

@@ -11,6 +11,7 @@ import type { WrittenModel } from '../tensor/safetensors/writer.js';
 import { createModelWriter } from '../tensor/safetensors/writer.node.js';
 import { filesBeside } from './files-beside.js';
 import { CARD_MARK } from './model-card.js';
+import type { MergePlan } from './plan.js';
 import { planKey } from './plan-key.node.js';
 import { type PlanOptions, planMerge } from './planner.js';
 import { checkMethods } from './planner-context.js';
