@@ -15,5 +15,6 @@ export { addBiasF32, sumChannelsF32, sumSpatialRowsF32, scaleRowsF32, weightedSu
 export { sgdStepF32, adamStepF32, addAffineTermF32, addAffineVectorF32, clipByNormF32 } from './optimizer';
 export { deltaWeightedSumF32, dotDeltasF64, sumAbsDeltaF64, countMagnitudesU32, keepBandF32, dropDeltasF32, gateDeltaF32, electMeanF32, varianceF32, addUniqueDeltasF32, countUniqueF64, nearSwapF32, dropRankedDeltasF32 } from './merge';
 export { accumulateGramF64, addProductF64, factorCholeskyF64, solveCholeskyF64 } from './linalg';
+export { divergenceRowsF64, scoreDeltaRowsF32, takeScoredRowsF32 } from './divergence';
 // Where free memory starts: below it lie the scratch blocks of the kernels.
 export { __heap_base };

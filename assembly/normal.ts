@@ -78,7 +78,7 @@ function uniform53(high: v128, low: v128): v128 {
 
 // @ts-ignore: decorator
 @inline
-function logF64(x: v128): v128 {
+export function logF64(x: v128): v128 {
   const sqrtHalf = i64x2.splat(0x3fe6a09e667f3bcd);
   const shifted = i64x2.sub(x, sqrtHalf);
   const biased = i64x2.shr_u(i64x2.add(shifted, i64x2.splat(0x3ff0000000000000)), 52);

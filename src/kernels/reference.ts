@@ -8,6 +8,7 @@ import type { ArrayOfDtype, BoundKernel, Kernels, Profile } from './kernels.js';
 import * as activation from './reference/activation.js';
 import * as clip from './reference/clip.js';
 import { convKernels } from './reference/conv.js';
+import * as divergence from './reference/divergence.js';
 import * as fisher from './reference/fisher.js';
 import { gemmKernels } from './reference/gemm.js';
 import * as layout from './reference/layout.js';
@@ -46,6 +47,7 @@ export function createReference(profile: Profile = 'plain'): Kernels {
     ...optimizer,
     ...merge,
     ...linalgKernels(profile),
+    ...divergence,
   } as unknown as Record<KernelName, Body>;
   const functions = Object.fromEntries(
     kernelNames.map((name) => {

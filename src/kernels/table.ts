@@ -9,6 +9,7 @@ import type { KernelSpec } from './define.js';
 import { activationKernels } from './table/activation.js';
 import { clipKernels } from './table/clip.js';
 import { convKernels } from './table/conv.js';
+import { divergenceKernels } from './table/divergence.js';
 import { fisherKernels } from './table/fisher.js';
 import { gemmKernels } from './table/gemm.js';
 import { layoutKernels } from './table/layout.js';
@@ -41,6 +42,7 @@ export const table = {
   ...optimizerKernels,
   ...mergeKernels,
   ...linalgKernels,
+  ...divergenceKernels,
 } satisfies Record<string, KernelSpec>;
 
 export type KernelName = keyof typeof table;

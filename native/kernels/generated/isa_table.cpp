@@ -117,6 +117,9 @@ const KernelTable kKernelTable = {
     addProductF64,
     factorCholeskyF64,
     solveCholeskyF64,
+    divergenceRowsF64,
+    scoreDeltaRowsF32,
+    takeScoredRowsF32,
 };
 
 }  // namespace heddle::HEDDLE_ISA

@@ -120,6 +120,9 @@ struct KernelTable {
   void (*addProductF64)(double* c, const double* a, const float* b, std::uint32_t m, std::uint32_t n, std::uint32_t k);
   std::uint32_t (*factorCholeskyF64)(double* a, std::uint32_t n, double leastPivot);
   void (*solveCholeskyF64)(double* x, const double* factor, std::size_t m, std::uint32_t n);
+  void (*divergenceRowsF64)(double* dst, const float* x, const float* base, std::size_t rows, std::uint32_t cols, double floor);
+  void (*scoreDeltaRowsF32)(float* dst, const float* x, const float* base, const double* factors, std::size_t rows, std::uint32_t cols);
+  void (*takeScoredRowsF32)(float* dst, const float* x, const float* base, const double* factors, std::size_t rows, std::uint32_t cols, float least);
 };
 
 enum class KernelId : std::uint32_t {
@@ -236,8 +239,11 @@ enum class KernelId : std::uint32_t {
   addProductF64,
   factorCholeskyF64,
   solveCholeskyF64,
+  divergenceRowsF64,
+  scoreDeltaRowsF32,
+  takeScoredRowsF32,
 };
-constexpr std::uint32_t kKernelCount = 113;
+constexpr std::uint32_t kKernelCount = 116;
 
 }  // namespace heddle
 
@@ -357,6 +363,9 @@ void accumulateGramF64(double* gram, const float* x, std::size_t rows, std::uint
 void addProductF64(double* c, const double* a, const float* b, std::uint32_t m, std::uint32_t n, std::uint32_t k);
 std::uint32_t factorCholeskyF64(double* a, std::uint32_t n, double leastPivot);
 void solveCholeskyF64(double* x, const double* factor, std::size_t m, std::uint32_t n);
+void divergenceRowsF64(double* dst, const float* x, const float* base, std::size_t rows, std::uint32_t cols, double floor);
+void scoreDeltaRowsF32(float* dst, const float* x, const float* base, const double* factors, std::size_t rows, std::uint32_t cols);
+void takeScoredRowsF32(float* dst, const float* x, const float* base, const double* factors, std::size_t rows, std::uint32_t cols, float least);
 
 extern const KernelTable kKernelTable;
 

@@ -143,6 +143,9 @@ constexpr OpSignature kSignatures[] = {
     {"addProductF64", true, 3, 3, {Dtype::f64, Dtype::f64, Dtype::f32}, {true, false, false}},
     {"factorCholeskyF64", true, 1, 2, {Dtype::f64}, {true}},
     {"solveCholeskyF64", true, 2, 1, {Dtype::f64, Dtype::f64}, {true, false}},
+    {"divergenceRowsF64", true, 3, 2, {Dtype::f64, Dtype::f32, Dtype::f32}, {true, false, false}},
+    {"scoreDeltaRowsF32", true, 4, 1, {Dtype::f32, Dtype::f32, Dtype::f32, Dtype::f64}, {true, false, false, false}},
+    {"takeScoredRowsF32", true, 4, 2, {Dtype::f32, Dtype::f32, Dtype::f32, Dtype::f64}, {true, false, false, false}},
 };
 
 namespace dispatch_detail {
@@ -1120,6 +1123,34 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       if (op.lengths[1] != Extent{n} * Extent{n}) return "factor";
       return nullptr;
     }
+    case KernelId::divergenceRowsF64: {
+      [[maybe_unused]] const auto cols = scalarAs<std::uint32_t>(op.scalars[0]);
+      [[maybe_unused]] const auto floor = scalarAs<double>(op.scalars[1]);
+      [[maybe_unused]] const std::size_t rows = op.lengths[0];
+      if (op.lengths[0] != Extent{rows}) return "dst";
+      if (op.lengths[1] != Extent{rows} * Extent{cols}) return "x";
+      if (op.lengths[2] != Extent{rows} * Extent{cols}) return "base";
+      return nullptr;
+    }
+    case KernelId::scoreDeltaRowsF32: {
+      [[maybe_unused]] const auto cols = scalarAs<std::uint32_t>(op.scalars[0]);
+      [[maybe_unused]] const std::size_t rows = op.lengths[3];
+      if (op.lengths[0] != Extent{rows} * Extent{cols}) return "dst";
+      if (op.lengths[1] != Extent{rows} * Extent{cols}) return "x";
+      if (op.lengths[2] != Extent{rows} * Extent{cols}) return "base";
+      if (op.lengths[3] != Extent{rows}) return "factors";
+      return nullptr;
+    }
+    case KernelId::takeScoredRowsF32: {
+      [[maybe_unused]] const auto cols = scalarAs<std::uint32_t>(op.scalars[0]);
+      [[maybe_unused]] const auto least = scalarAs<float>(op.scalars[1]);
+      [[maybe_unused]] const std::size_t rows = op.lengths[3];
+      if (op.lengths[0] != Extent{rows} * Extent{cols}) return "dst";
+      if (op.lengths[1] != Extent{rows} * Extent{cols}) return "x";
+      if (op.lengths[2] != Extent{rows} * Extent{cols}) return "base";
+      if (op.lengths[3] != Extent{rows}) return "factors";
+      return nullptr;
+    }
     default:
       return "kernel";
   }
@@ -1900,6 +1931,26 @@ inline void runOp(const KernelTable& kernels, KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto n = scalarAs<std::uint32_t>(op.scalars[0]);
       const std::size_t m = divideLength(op.lengths[0], Extent{n});
       kernels.solveCholeskyF64(static_cast<double*>(op.operands[0]), static_cast<const double*>(op.operands[1]), m, n);
+      return;
+    }
+    case KernelId::divergenceRowsF64: {
+      [[maybe_unused]] const auto cols = scalarAs<std::uint32_t>(op.scalars[0]);
+      [[maybe_unused]] const auto floor = scalarAs<double>(op.scalars[1]);
+      const std::size_t rows = op.lengths[0];
+      kernels.divergenceRowsF64(static_cast<double*>(op.operands[0]), static_cast<const float*>(op.operands[1]), static_cast<const float*>(op.operands[2]), rows, cols, floor);
+      return;
+    }
+    case KernelId::scoreDeltaRowsF32: {
+      [[maybe_unused]] const auto cols = scalarAs<std::uint32_t>(op.scalars[0]);
+      const std::size_t rows = op.lengths[3];
+      kernels.scoreDeltaRowsF32(static_cast<float*>(op.operands[0]), static_cast<const float*>(op.operands[1]), static_cast<const float*>(op.operands[2]), static_cast<const double*>(op.operands[3]), rows, cols);
+      return;
+    }
+    case KernelId::takeScoredRowsF32: {
+      [[maybe_unused]] const auto cols = scalarAs<std::uint32_t>(op.scalars[0]);
+      [[maybe_unused]] const auto least = scalarAs<float>(op.scalars[1]);
+      const std::size_t rows = op.lengths[3];
+      kernels.takeScoredRowsF32(static_cast<float*>(op.operands[0]), static_cast<const float*>(op.operands[1]), static_cast<const float*>(op.operands[2]), static_cast<const double*>(op.operands[3]), rows, cols, least);
       return;
     }
     default:

@@ -1,5 +1,4 @@
-import { expF64, logF64 } from '../../data/partition/elementary.js';
-import { slices } from './blocks.js';
+import { forEachPiece, kPiece } from './blocks.js';
 import type { MergeMethod, TensorContext, TensorMerge } from './method.js';
 import { othersOf } from './parameters.js';
 import { RankSearch } from './rank-search.js';
@@ -9,28 +8,6 @@ const kNoBase = new Float32Array(0);
 const kFloor = 1e-8;
 const floatOfBits = new Float32Array(1);
 const bitsOfFloat = new Uint32Array(floatOfBits.buffer);
-
-/** Softmax of a row, in float64, to `out`. */
-function softmax(out: Float64Array, row: Float32Array): void {
-  let largest = Number.NEGATIVE_INFINITY;
-  for (const value of row) largest = value > largest ? value : largest;
-  let sum = 0;
-  for (let i = 0; i < row.length; i++) {
-    out[i] = expF64(row[i] - largest);
-    sum += out[i];
-  }
-  for (let i = 0; i < row.length; i++) out[i] /= sum;
-}
-
-/** KL divergence between the softmax of two rows, each probability raised by 1e-8. */
-function divergence(p: Float64Array, q: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < p.length; i++) {
-    const a = p[i] + kFloor;
-    sum += a * logF64(a / (q[i] + kFloor));
-  }
-  return sum;
-}
 
 /**
  * Takes from the other model the entries whose importance |p - q| * KL(row) is at least median + 1.5 (q75 - q25), and keeps the base elsewhere.
@@ -55,25 +32,27 @@ function planFusion(context: TensorContext, other: number): TensorMerge {
   const { base, kernels, size } = context;
   const row = context.shape.at(-1) ?? 1;
   const divergences = new Float64Array(size / row);
-  const [p, q] = [new Float64Array(row), new Float64Array(row)];
-  const importance = new Float32Array(row);
+  const step = Math.max(1, Math.floor(kPiece / row)) * row;
+  const scores = new Float32Array(Math.min(size, step));
   const search = new RankSearch(kernels);
   const check = nonFiniteCheck(arceeFusion, context, other);
   let threshold = 0;
-  const forEachRow = (
+  const factorsOf = (offset: number, length: number): Float64Array =>
+    divergences.subarray(offset / row, (offset + length) / row);
+  /** Pieces of whole rows: of the other model, of the base, and where they begin in the chunk. */
+  const forEachRows = (
     inputs: readonly Float32Array[],
-    offset: number,
-    use: (x: Float32Array, from: Float32Array, index: number, begin: number) => void,
-  ): void => {
-    for (let begin = 0; begin < inputs[0].length; begin += row) {
-      const parts = slices(inputs, begin, begin + row);
-      use(parts[other], parts[base], (offset + begin) / row, begin);
-    }
-  };
-  const importanceOf = (x: Float32Array, from: Float32Array, index: number): Float32Array => {
-    const factor = divergences[index];
-    for (let i = 0; i < row; i++) importance[i] = Math.abs(x[i] - from[i]) * factor;
-    return importance;
+    use: (x: Float32Array, from: Float32Array, begin: number) => void,
+  ): void =>
+    forEachPiece(
+      inputs[0].length,
+      (begin, end) => use(inputs[other].subarray(begin, end), inputs[base].subarray(begin, end), begin),
+      step,
+    );
+  const scoresOf = (x: Float32Array, from: Float32Array, offset: number): Float32Array => {
+    const part = scores.subarray(0, x.length);
+    kernels.scoreDeltaRowsF32(part, x, from, factorsOf(offset, x.length), row);
+    return part;
   };
   /** Rank from the top of the element at a quantile, which is counted from below, in float32 as the reference tool has it. */
   const rankAt = (quantile: number): number => size - Math.trunc(Math.fround(quantile * (size - 1)));
@@ -82,21 +61,18 @@ function planFusion(context: TensorContext, other: number): TensorMerge {
     passes: [
       {
         accept: (inputs, offset) =>
-          forEachRow(inputs, offset, (x, from, index) => {
+          forEachRows(inputs, (x, from, begin) => {
             if (kernels.allFiniteF32(x) === 0 || kernels.allFiniteF32(from) === 0)
-              check(x, from, index * row);
-            softmax(p, x);
-            softmax(q, from);
-            // Rounding may leave it a little below 0; magnitudes are what is ranked.
-            divergences[index] = Math.max(0, divergence(p, q));
-            search.countFirst(importanceOf(x, from, index), kNoBase);
+              check(x, from, offset + begin);
+            kernels.divergenceRowsF64(factorsOf(offset + begin, x.length), x, from, row, kFloor);
+            search.countFirst(scoresOf(x, from, offset + begin), kNoBase);
           }),
         end: () => search.endFirst([rankAt(0.5), rankAt(0.75), rankAt(0.25)]),
       },
       {
         accept: (inputs, offset) =>
-          forEachRow(inputs, offset, (x, from, index) =>
-            search.countSecond(importanceOf(x, from, index), kNoBase),
+          forEachRows(inputs, (x, from, begin) =>
+            search.countSecond(scoresOf(x, from, offset + begin), kNoBase),
           ),
         end() {
           const [median, upper, lower] = search.endSecond().map(({ bits }) => {
@@ -108,10 +84,14 @@ function planFusion(context: TensorContext, other: number): TensorMerge {
       },
     ],
     combine: (out, inputs, offset) =>
-      forEachRow(inputs, offset, (x, from, index, begin) => {
-        const scores = importanceOf(x, from, index);
-        for (let i = 0; i < row; i++) out[begin + i] = scores[i] >= threshold ? x[i] : from[i];
-      }),
+      kernels.takeScoredRowsF32(
+        out,
+        inputs[other],
+        inputs[base],
+        factorsOf(offset, out.length),
+        row,
+        threshold,
+      ),
     statistics: () => ({ threshold }),
   };
 }

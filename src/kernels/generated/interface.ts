@@ -124,4 +124,7 @@ export interface KernelFunctions {
   addProductF64(c: F64, a: F64, b: F32, m: number, n: number, k: number): void;
   factorCholeskyF64(a: F64, n: number, leastPivot: number): number;
   solveCholeskyF64(x: F64, factor: F64, n: number): void;
+  divergenceRowsF64(dst: F64, x: F32, base: F32, cols: number, floor: number): void;
+  scoreDeltaRowsF32(dst: F32, x: F32, base: F32, factors: F64, cols: number): void;
+  takeScoredRowsF32(dst: F32, x: F32, base: F32, factors: F64, cols: number, least: number): void;
 }

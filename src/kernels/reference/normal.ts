@@ -63,7 +63,7 @@ function uniform53(high: number, low: number): number {
   return ((high >>> 5) * 2 ** 26 + (low >>> 6) + 0.5) * 2 ** -53;
 }
 
-function horner64(x: number, coefficients: readonly number[]): number {
+export function horner64(x: number, coefficients: readonly number[]): number {
   return coefficients.reduceRight((sum, c) => sum * x + c);
 }
 
@@ -72,11 +72,11 @@ const kLogSeries = [
   0.6666666666666735, 0.3999999999940942, 0.2857142874366239, 0.22222198432149784, 0.1818357216161805,
   0.15313837699209373, 0.14798198605116586,
 ];
-const kLn2High = 0.6931471803691238;
-const kLn2Low = 1.9082149292705877e-10;
+export const kLn2High = 0.6931471803691238;
+export const kLn2Low = 1.9082149292705877e-10;
 
 /** ln x of a normal positive float64, below 1 ulp: x = 2^k m, f = m - 1, s = f / (2 + f) (msun, e_log.c). */
-function logF64(x: number): number {
+export function logF64(x: number): number {
   float64[0] = x;
   const shifted = bits64[0] - 0x3fe6a09e667f3bcdn;
   const exponent = Number(BigInt.asIntN(64, shifted) >> 52n);
@@ -99,7 +99,7 @@ const kCosineSeries = [
   2.087572321298175e-9, -1.1359647557788195e-11,
 ];
 /** Adding and taking away 1.5 * 2^52 rounds to the nearest integer, ties to even. */
-const kRound = 6755399441055744;
+export const kRound = 6755399441055744;
 
 /**
  * Two standard float64 normals from the four words of a block, with 53 bits each:
