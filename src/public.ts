@@ -96,6 +96,7 @@ export type {
 } from './tensor/safetensors/writer.js';
 export {
   diagonalFisher,
+  type FisherStatisticsOptions,
   type InputGrams,
   inputGrams,
   type LayerGram,

@@ -22,6 +22,11 @@ export interface FisherReducerOptions extends MeasuringOptions {
   floor?: number;
   /** Divide each client's Fisher by its L2 norm over the whole model, so that no client outweighs the others. Default: false. */
   normalize?: boolean;
+  /**
+   * `data`: the empirical Fisher information, of the labels of the data; `model`: in expectation over the labels that the model would
+   * draw, at the cost of as many passes as there are classes. Default: 'data'.
+   */
+  labels?: 'data' | 'model';
 }
 
 export interface RegMeanReducerOptions extends MeasuringOptions {
@@ -30,7 +35,7 @@ export interface RegMeanReducerOptions extends MeasuringOptions {
 }
 
 /**
- * Fisher merging of the clients: each parameter is averaged by weight times the diagonal empirical Fisher information, which a client
+ * Fisher merging of the clients: each parameter is averaged by weight times the diagonal Fisher information, which a client
  * measures on its data at the model that it trained, and sends as one float32 for each parameter.
  *
  * The mean of models is linear in them, so that the mean of their updates gives the same step.
@@ -39,14 +44,16 @@ export interface RegMeanReducerOptions extends MeasuringOptions {
  * @see Matena and Raffel 2022, "Merging Models with Fisher-Weighted Averaging" (arXiv 2111.09832), eq. 3.
  */
 export function fisher(options: FisherReducerOptions = {}): GatheringReducer {
-  const { floor = 1e-6, normalize = false, examples } = options;
+  const { floor = 1e-6, normalize = false, labels = 'data', examples } = options;
   checkExamples('fisher', examples);
+  if (labels !== 'data' && labels !== 'model')
+    throw new InvalidArgumentError('fisher', 'labels', 'data or model', labels);
   if (!(floor >= 0 && floor < Infinity))
     throw new InvalidArgumentError('fisher', 'floor', 'a finite number of at least 0', floor);
   return {
     kind: 'gathering',
     name: 'fisher',
-    statistics: { kind: 'fisher', examples },
+    statistics: { kind: 'fisher', labels, examples },
     reduce(out, updates, weights, begin, end, context) {
       if (updates.length === 0) {
         out.fill(0, begin, end);

@@ -32,13 +32,17 @@ export interface UpdateTensor {
   readonly shape: readonly number[];
 }
 
-/** What clients measure on their own data, at the model that they trained, for a rule that weighs them by it. */
-export interface WantedStatistics {
-  /** `fisher`: diagonal of the empirical Fisher information; `input-grams`: X^T X / n of the inputs of dense layers. */
-  readonly kind: 'fisher' | 'input-grams';
+/**
+ * What clients measure on their own data, at the model that they trained, for a rule that weighs them by it: the diagonal of the Fisher
+ * information (`labels` as for `diagonalFisher`), or X^T X / n of the inputs of dense layers.
+ */
+export type WantedStatistics = (
+  | { readonly kind: 'fisher'; readonly labels?: 'data' | 'model' }
+  | { readonly kind: 'input-grams' }
+) & {
   /** Examples of a client that are measured, its first; absent: all. */
   readonly examples?: number;
-}
+};
 
 /** What one client measured, as the server gets it. */
 export type ClientStatistics =

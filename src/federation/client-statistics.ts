@@ -23,20 +23,21 @@ export function wantedStatistics({ strategy: { aggregate } }: RunSetup): WantedS
  */
 export async function measureClient(
   { local, data }: RunSetup,
-  { kind, examples }: WantedStatistics,
+  wanted: WantedStatistics,
   params: Float32Array,
   index: Uint32Array,
 ): Promise<ClientStatistics> {
-  const part = examples === undefined ? index : index.subarray(0, examples);
-  switch (kind) {
+  const { examples = index.length } = wanted;
+  const part = index.subarray(0, examples);
+  switch (wanted.kind) {
     case 'fisher': {
-      const sums = await local.fisher(params, data.train, part);
-      return { kind, values: Float32Array.from(sums, (sum) => sum / part.length) };
+      const sums = await local.fisher(params, data.train, part, { labels: wanted.labels });
+      return { kind: 'fisher', values: Float32Array.from(sums, (sum) => sum / part.length) };
     }
     case 'input-grams': {
       const { layers } = await local.inputGrams(params, data.train, part);
       return {
-        kind,
+        kind: 'input-grams',
         layers: new Map(
           layers.map(({ parameter, layout, width, gram }): [string, ReceivedGram] => [
             parameter,
@@ -46,7 +47,7 @@ export async function measureClient(
       };
     }
     default:
-      return kind satisfies never;
+      return wanted satisfies never;
   }
 }
 

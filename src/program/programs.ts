@@ -4,7 +4,7 @@ import type { ParamSpec } from '../tensor/param-spec.js';
 import { checkPerExample } from './contribution.js';
 import type { Widths } from './dims.js';
 import { emitFisher } from './fisher.js';
-import { type Graph, GraphBuilder, paramLeaves } from './graph.js';
+import { type Graph, GraphBuilder, type NodeId, paramLeaves } from './graph.js';
 import { type DenseInputs, denseInputs, emitInputGrams, gramSpace } from './input-gram.js';
 import { JobSpaces, TapeBuilder } from './lower/tape-builder.js';
 import type { Model } from './model.js';
@@ -111,9 +111,16 @@ export function evaluationProgram(model: Model, options: BatchOptions): BoundPro
  * Program that sums the squares of every example's gradient of its own loss into `fisher` (f64): examples times the diagonal of
  * the empirical Fisher information (labels from the data). `before` zeroes it. Dropout is off. Binds `params` (read), the data,
  * `fisher`, and `gradient` (f32), in which the sums grow until the job ends.
+ *
+ * @param weighedBy - `probability`: each square counts as much as the model believes in the label that is bound, so that the sum over
+ *   all labels is the expectation over the model's own predictions. Default: `one`.
  */
-export function fisherProgram(model: Model, options: BatchOptions): BoundProgram {
-  return cached(model, ['fisher', options], () => {
+export function fisherProgram(
+  model: Model,
+  options: BatchOptions,
+  weighedBy: 'one' | 'probability' = 'one',
+): BoundProgram {
+  return cached(model, ['fisher', options, weighedBy], () => {
     const job = new JobSpaces();
     const spec = checked('fisherProgram', model, options);
     job.space('params', 'const', 'f32', spec.size);
@@ -121,7 +128,9 @@ export function fisherProgram(model: Model, options: BatchOptions): BoundProgram
     declareData(job, model, options.batchSize, examples);
     job.space('fisher', 'state', 'f64', spec.size);
     job.space('gradient', 'gradient', 'f32', spec.size);
-    const { graph, sinks } = gradientGraph(model, withoutDropout(model.graph));
+    const forward = withoutDropout(model.graph);
+    const { graph, sinks } =
+      weighedBy === 'one' ? gradientGraph(model, forward) : likelyGradientGraph(model, forward);
     checkPerExample(graph, model.nodes.loss);
     const order = orderStep(graph, sinks, []);
     const outputs = sinks.map((sink) => sink.gradient);
@@ -301,24 +310,43 @@ const gradientGraphs = new WeakMap<Graph, { graph: Graph; sinks: readonly Sink[]
 export function gradientGraph(model: Model, forward: Graph): { graph: Graph; sinks: readonly Sink[] } {
   const known = gradientGraphs.get(forward);
   if (known) return known;
+  const result = withGradients(model, forward, (emit, loss) =>
+    emit.op('fill', [], { shape: emit.shape(loss), value: { runtime: 'lossScale' } }),
+  );
+  gradientGraphs.set(forward, result);
+  return result;
+}
+
+/** The gradient of every example's loss times sqrt(p(label)), whose square is p(label) times that of the loss. */
+function likelyGradientGraph(model: Model, forward: Graph): { graph: Graph; sinks: readonly Sink[] } {
+  // The loss is -log p.
+  return withGradients(model, forward, (emit, loss) =>
+    emit.op('exp', [emit.op('scale', [loss], { value: -0.5 })]),
+  );
+}
+
+/** @param seed - what the gradient of the loss is multiplied by, one value for each example. */
+function withGradients(
+  model: Model,
+  forward: Graph,
+  seed: (emit: Emitter, loss: NodeId) => NodeId,
+): { graph: Graph; sinks: readonly Sink[] } {
   const builder = new GraphBuilder(forward);
   const emit = new Emitter(builder, primitives, 'loss', { layer: 'loss', source: '' });
   const { loss } = model.nodes;
-  const seed = emit.op('fill', [], { shape: builder.shape(loss), value: { runtime: 'lossScale' } });
+  const factor = seed(emit, loss);
   const params = paramLeaves(forward);
   const { graph, gradients } = vjp(
     builder.graph(),
     loss,
-    seed,
+    factor,
     params.map((node) => node.id),
   );
   const sinks = params.flatMap(({ id, attributes: { name = '' } }, i): Sink[] => {
     const gradient = gradients[i];
     return gradient === null ? [] : [{ name, param: id, gradient }];
   });
-  const result = { graph, sinks };
-  gradientGraphs.set(forward, result);
-  return result;
+  return { graph, sinks };
 }
 
 const evaluationGraphs = new WeakMap<Graph, Graph>();

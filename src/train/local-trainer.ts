@@ -8,7 +8,7 @@ import { evaluationProgram, type TrainingOptions, trainingProgram } from '../pro
 import { startScalars } from '../program/scalars.js';
 import { programExamples } from './examples.js';
 import type { JobRunner } from './job.js';
-import { fisherSums, type InputGrams, inputGrams } from './statistics.js';
+import { type FisherStatisticsOptions, fisherSums, type InputGrams, inputGrams } from './statistics.js';
 import type { Evaluation, Trainer, TrainJob, TrainResult } from './trainer.js';
 
 export interface LocalTrainerOptions
@@ -27,12 +27,16 @@ export interface LocalTrainerOptions
 
 /** Trains, scores and evaluates one model. */
 export interface LocalTrainer extends Trainer {
-  /** Sums over the examples of every squared gradient entry: examples times the diagonal empirical Fisher, float64. */
+  /**
+   * Sums over the examples of every squared gradient entry: examples times the diagonal Fisher, float64.
+   *
+   * @param options.labels - as for `diagonalFisher`. Default: 'data', the empirical Fisher.
+   */
   fisher(
     params: Float32Array,
     data: Dataset,
     index: Uint32Array,
-    signal?: AbortSignal,
+    options?: Pick<FisherStatisticsOptions, 'labels' | 'signal'>,
   ): Promise<Float64Array>;
   /** Mean Gram matrices of the inputs of every dense layer. */
   inputGrams(
@@ -167,10 +171,10 @@ export function createLocalTrainer(
         for (const { vector } of scratch) vectors.give(vector);
       }
     },
-    async fisher(params, data, index, signal) {
+    async fisher(params, data, index, options = {}) {
       const gradient = vectors.take(params.length);
       try {
-        return await fisherSums(model, runner, { params, data, index, gradient, signal });
+        return await fisherSums(model, runner, { params, data, index, gradient, ...options });
       } finally {
         vectors.give(gradient);
       }

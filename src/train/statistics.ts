@@ -7,7 +7,7 @@ import { type DenseInputs, gramSpace } from '../program/input-gram.js';
 import type { Model } from '../program/model.js';
 import { fisherProgram, inputGramLayers, inputGramProgram } from '../program/programs.js';
 import { startScalars } from '../program/scalars.js';
-import { programExamples } from './examples.js';
+import { type ProgramExamples, programExamples } from './examples.js';
 import { createInlineRunner } from './inline-runner.js';
 import type { JobRunner } from './job.js';
 
@@ -17,6 +17,14 @@ export interface StatisticsOptions {
   /** Runs the job, as the `runner` of a training session. Default: the calling thread, with the kernels of `init()`. */
   runner?: JobRunner;
   signal?: AbortSignal;
+}
+
+export interface FisherStatisticsOptions extends StatisticsOptions {
+  /**
+   * `data`: the empirical Fisher, of the labels of the data. `model`: the expectation over the labels that the model itself would draw,
+   * exactly, at as many passes as there are classes. Default: 'data'.
+   */
+  labels?: 'data' | 'model';
 }
 
 /** The inputs of one dense layer in the mean over examples. */
@@ -38,8 +46,8 @@ const kFisherBatch = 10;
 const kGramBatch = 64;
 
 /**
- * Diagonal of the empirical Fisher information: the mean over examples of the squared gradient of log p(label | x), with the labels of
- * the data. Gradients are squared example by example, dropout is off.
+ * Diagonal of the Fisher information: the mean over examples of the squared gradient of log p(label | x), with the labels of the data
+ * or in expectation over the model's own. Gradients are squared example by example, dropout is off.
  *
  * @param params - flat values in the layout of `model.spec`.
  * @returns one value >= 0 for each parameter, same layout; equal bytes on every runner of a numeric profile.
@@ -51,12 +59,15 @@ export async function diagonalFisher(
   model: Model,
   params: Float32Array,
   data: Dataset,
-  options: StatisticsOptions = {},
+  options: FisherStatisticsOptions = {},
 ): Promise<Float32Array> {
   const index = checkedIndex('diagonalFisher', model, params, data, options);
+  const { labels = 'data', signal } = options;
+  if (labels !== 'data' && labels !== 'model')
+    throw new InvalidArgumentError('diagonalFisher', 'labels', 'data or model', labels);
   const gradient = sharedF32(params.length);
   const sums = await withRunner(options, (runner) =>
-    fisherSums(model, runner, { params, data, index, gradient, signal: options.signal }),
+    fisherSums(model, runner, { params, data, index, gradient, labels, signal }),
   );
   return Float32Array.from(sums, (sum) => sum / index.length);
 }
@@ -100,24 +111,44 @@ export async function inputGrams(
   };
 }
 
-/** Sums over the examples of every squared gradient entry. @param job.gradient - scratch of the parameters' length. */
-export async function fisherSums(
+export interface FisherJob {
+  readonly params: Float32Array;
+  readonly data: Dataset;
+  readonly index: Uint32Array;
+  /** Scratch of the parameters' length. */
+  readonly gradient: Float32Array;
+  readonly labels?: 'data' | 'model';
+  readonly signal?: AbortSignal;
+}
+
+/** Sums over the examples of every squared gradient entry. */
+export async function fisherSums(model: Model, runner: JobRunner, job: FisherJob): Promise<Float64Array> {
+  const { data, labels = 'data' } = job;
+  if (labels === 'data') return squaresOf(model, runner, job, 'one', programExamples(data).bindings.labels);
+  const total = new Float64Array(job.params.length);
+  for (let label = 0; label < model.classes; label++) {
+    const all = new Int32Array(data.size).fill(label);
+    const squares = await squaresOf(model, runner, job, 'probability', all);
+    squares.forEach((square, i) => {
+      total[i] += square;
+    });
+  }
+  return total;
+}
+
+async function squaresOf(
   model: Model,
   runner: JobRunner,
-  job: {
-    params: Float32Array;
-    data: Dataset;
-    index: Uint32Array;
-    gradient: Float32Array;
-    signal?: AbortSignal;
-  },
+  { params, data, index, gradient, signal }: FisherJob,
+  weighedBy: 'one' | 'probability',
+  labels: ProgramExamples['bindings'][string],
 ): Promise<Float64Array> {
-  const { params, data, index, gradient, signal } = job;
   const examples = programExamples(data);
-  const program = fisherProgram(model, { ...batches(index, kFisherBatch), examples: examples.format });
+  const sizes = { ...batches(index, kFisherBatch), examples: examples.format };
+  const program = fisherProgram(model, sizes, weighedBy);
   const fisher = new Float64Array(params.length);
   const scalars = startScalars(program, { exampleCount: data.size });
-  const bindings = { ...examples.bindings, params, fisher, gradient };
+  const bindings = { ...examples.bindings, labels, params, fisher, gradient };
   await runner.run({ program, bindings, results: ['fisher'], index, epochs: 1, scalars }, signal);
   return fisher;
 }

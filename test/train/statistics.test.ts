@@ -68,6 +68,26 @@ describe.each(runners)('on %s', (_name, runner) => {
     expect(furthest(fisher, expected)).toBeLessThan(1e-6);
   });
 
+  it('the Fisher over the model’s own labels is p (1 - p) x^2 for softmax regression', async () => {
+    const model = softmaxRegression(6, 3);
+    const params = model.init(3);
+    const fisher = await diagonalFisher(model, params, data, { runner, index, labels: 'model' });
+    const expected = new Float64Array(params.length);
+    for (const i of index) {
+      const x = inputs(i);
+      const scores = [0, 1, 2].map((c) => x.reduce((sum, v, j) => sum + v * params[c * 6 + j], 0));
+      const total = scores.reduce((sum, z) => sum + Math.exp(z), 0);
+      scores.forEach((z, c) => {
+        const p = Math.exp(z) / total;
+        x.forEach((v, j) => {
+          expected[c * 6 + j] += (p * (1 - p) * v * v) / index.length;
+        });
+        expected[18 + c] += (p * (1 - p)) / index.length;
+      });
+    }
+    expect(furthest(fisher, expected)).toBeLessThan(1e-6);
+  });
+
   it('Gram matrices are those of the data and of the hidden units', async () => {
     const model = mlp({ layers: [6, 5, 3], activation: 'tanh' });
     const params = model.init(4);
@@ -94,15 +114,17 @@ describe.each(runners)('on %s', (_name, runner) => {
     const expected = [
       await diagonalFisher(model, params, data, { runner: reference, index }),
       await inputGrams(model, params, data, { runner: reference, index }),
+      await diagonalFisher(model, params, data, { runner: reference, index, labels: 'model' }),
     ];
     const many = await Promise.all(
       [0, 1, 2].flatMap(() => [
         diagonalFisher(model, params, data, { runner, index }),
         inputGrams(model, params, data, { runner, index }),
+        diagonalFisher(model, params, data, { runner, index, labels: 'model' }),
       ]),
     );
     many.forEach((each, i) => {
-      expect(each).toEqual(expected[i % 2]);
+      expect(each).toEqual(expected[i % 3]);
     });
   });
 
@@ -134,6 +156,32 @@ describe.each(runners)('on %s', (_name, runner) => {
         for (let j = 0; j < i; j++) expect(gram[i * width + j]).toBe(gram[j * width + i]);
       }
   });
+});
+
+it('the Fisher over the model’s own labels is the mean over each label, by its probability', async () => {
+  // Per example: sum_y p_y F_y, with F_y the empirical Fisher of one example that is labelled y.
+  const model = mlp({ layers: [6, 5, 3], activation: 'tanh' });
+  const params = model.init(8);
+  const one = blobs({ size: 2 });
+  const at = Uint32Array.of(1);
+  const fisher = await diagonalFisher(model, params, one, { runner: reference, index: at, labels: 'model' });
+  const x = [...gatherF32(one, at)];
+  const layer = (name: string, from: number[]): number[] => {
+    const weight = model.spec.slice(params, `${name}.weight`);
+    const bias = model.spec.slice(params, `${name}.bias`);
+    return Array.from(bias, (b, u) => from.reduce((sum, v, j) => sum + v * weight[u * from.length + j], b));
+  };
+  const scores = layer('fc2', layer('fc1', x).map(Math.tanh));
+  const total = scores.reduce((sum, z) => sum + Math.exp(z), 0);
+  const expected = new Float64Array(params.length);
+  for (const label of [0, 1, 2]) {
+    const labelled = { ...one, y: Int32Array.of(0, label) };
+    const square = await diagonalFisher(model, params, labelled, { runner: reference, index: at });
+    square.forEach((value, i) => {
+      expected[i] += (Math.exp(scores[label]) / total) * value;
+    });
+  }
+  expect(furthest(fisher, expected)).toBeLessThan(1e-6);
 });
 
 it('refuses what does not fit', async () => {

@@ -114,6 +114,10 @@ const measuring = [
       .boolean()
       .default(false)
       .describe("divide each client's Fisher by its L2 norm over the model"),
+    labels: z
+      .enum(['data', 'model'])
+      .default('data')
+      .describe('labels of the data (empirical Fisher), or in expectation those that the model would draw'),
     examples,
   }),
   z.strictObject({
