@@ -1,22 +1,21 @@
-import { createHash } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { Command } from 'commander';
-import { parseCheckpoint, type SearchCheckpoint } from '../merge/evolve/checkpoint.js';
 import { SearchAbortedError } from '../merge/evolve/errors.js';
+import { type Candidate, type EvolveResult, evolve } from '../merge/evolve/evolve.js';
 import {
-  type Candidate,
-  type EvolveResult,
-  evolve,
-  recipeText,
-  type Search,
-} from '../merge/evolve/evolve.js';
-import { parseSearchFile, type SearchFileContext, searchOf } from '../merge/evolve/search-file.js';
+  leakageWarnings,
+  modelsOf,
+  parseSearchFile,
+  type SearchFile,
+  type SearchFileContext,
+  searchOf,
+} from '../merge/evolve/search-file.js';
 import { mergeRecipe } from '../merge/merge.node.js';
-import { renderSearchPage, searchPageStyle } from '../report/evolve-page.js';
-import { nodeFileSystem, writeWhole } from '../report/run-files.node.js';
+import { formatNumber, formatSeconds } from '../report/format.js';
 import { UsageError } from './errors.js';
+import { checkModels, searchKeeper, startingPoint } from './evolve-files.js';
 import { openFitness } from './evolve-fitness.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { type CommonOptions, createOutput, type Output, withCommonOptions } from './output.js';
@@ -28,11 +27,15 @@ interface EvolveVerbOptions extends CommonOptions {
 }
 
 /** A candidate is scored and removed at once: its bytes need not reach the disk. */
-const mergeCandidate: MergeRecipe = (recipe, folder, signal) =>
-  mergeRecipe(recipe, folder, { signal, sync: false, recipeName: 'the candidate' });
+const mergeCandidate: MergeRecipe = (recipe, folder, { signal, baseFolder }) =>
+  mergeRecipe(recipe, folder, { signal, baseFolder, sync: false, recipeName: 'the candidate' });
 
-/** Merges as `heddle merge` does: a recipe's text into a new model folder. */
-export type MergeRecipe = (recipe: string, folder: string, signal: AbortSignal) => Promise<unknown>;
+/** Merges as `heddle merge` does: a recipe's text into a new model folder. Its models are named relative to `baseFolder`. */
+export type MergeRecipe = (
+  recipe: string,
+  folder: string,
+  options: { signal: AbortSignal; baseFolder: string },
+) => Promise<unknown>;
 
 /** @param merge - another merge than the one of `heddle merge`. */
 export function evolveCommand(merge: MergeRecipe = mergeCandidate): (run: Verb) => Command {
@@ -74,14 +77,16 @@ Search file:
     # tokenizer_source, dtype, out_dtype
     # dataflow: models: [{model: ./a, layers: 12}], repeats, scales, max_layers
   optimizer: {seed: 1, max_evaluations: 200, restarts: 1}
-    # also: sigma, population, max_generations, target, variant
+    # also: sigma, population, max_generations, max_seconds, target, variant
   fitness:
     type: command               # gets the model's folder and prints one number
     command: [python3, score.py, '{model}']
     timeout: 600                # seconds
     goal: maximize
-    # type: module   a JavaScript module that exports fitness({ model, recipe, signal })
-    # type: builtin  a task as mnist-2nn; synthetic, limit, part, metric
+    # tasks: [{name: gsm, weight: 1}, {name: loss, weight: -0.1}]   it then prints a JSON object of numbers
+    # type: module   module: score.mjs, which exports fitness({ model, recipe, signal })
+    # type: builtin  task: mnist-2nn; also synthetic, limit, part, metric (accuracy, loss),
+    #                tasks: [{name: low, classes: [0, 1], metric: accuracy, weight: 1}]
   parallel: 2
 
 Examples:
@@ -100,7 +105,9 @@ async function evolveVerb(
   const output = createOutput(options);
   const parsed = parseSearchFile(await readText(file), file);
   const home = dirname(resolve(file));
+  await checkModels(modelsOf(parsed), home, file);
   const search = await searchOf(parsed, fileContext(home));
+  for (const warning of leakageWarnings(parsed)) output.note(`note: ${warning}`);
   await mkdir(folder, { recursive: true });
   const checkpointPath = join(folder, 'checkpoint.json');
   const resume = await startingPoint(checkpointPath, options.resume === true);
@@ -109,7 +116,9 @@ async function evolveVerb(
   // Every job of every candidate listens: far more than the few from which Node suspects a leak.
   setMaxListeners(0, stop.signal);
   const release = listenForInterrupt(stop, output);
-  const keep = keeper(folder, basename(file), search);
+  const title = basename(file);
+  const keep = searchKeeper({ folder, home }, { title, scored: scoredBy(parsed), search });
+  const progress = searchProgress(output, search.maxEvaluations);
   try {
     const result = await evolve(search, {
       parallel: options.parallel ?? parsed.parallel,
@@ -118,24 +127,31 @@ async function evolveVerb(
       evaluate: (candidate, signal) => {
         const { recipeText: recipe, generation, index } = candidate;
         if (fitness.kind === 'memory') return fitness.score(recipe, signal);
-        return withMergedModel(candidate, folder, merge, signal, (model) =>
+        return withMergedModel(candidate, { folder, home, merge, signal }, (model) =>
           fitness.score({ model, recipe, generation, index, signal }),
         );
       },
-      onCandidate: progress(output),
-      onFailure: ({ generation, index }, error) =>
-        output.note(`\ncandidate ${index} of generation ${generation} failed: ${messageOf(error)}`),
-      onGeneration: (record) =>
+      onCandidate: progress.candidate,
+      onFailure: ({ generation, index }, error) => {
+        progress.clear();
         output.note(
-          `${output.stderr.isTTY ? '\r\x1b[K' : ''}generation ${record.generation}  evaluations ${record.evaluations}  best ${shown(record.best)}  median ${shown(record.median)}  best so far ${shown(record.bestSoFar)}  step ${shown(record.sigma)}`,
-        ),
+          `candidate ${index + 1} of generation ${generation} failed twice and ranks last: ${messageOf(error)}`,
+        );
+      },
+      onGeneration: (record) => {
+        progress.clear();
+        output.note(
+          `generation ${record.generation}  evaluations ${record.evaluations}  best ${shown(record.best)}  median ${shown(record.median)}  best so far ${shown(record.bestSoFar)}  step ${shown(record.sigma)}${record.failed > 0 ? `  failed ${record.failed}` : ''}`,
+        );
+      },
       save: keep.save,
     });
-    await writeResult(folder, result);
-    output.result(summaryOf(folder, result), () => resultText(folder, result));
+    const goal = 'goal' in parsed.fitness ? parsed.fitness.goal : 'maximize';
+    output.result(summaryOf(folder, result), () => resultText(folder, goal, result));
     return EXIT.done;
   } catch (error) {
     if (error instanceof SearchAbortedError) {
+      progress.clear();
       await keep.flush();
       output.note(`continue with: heddle evolve ${file} ${folder} --resume`);
     }
@@ -154,14 +170,18 @@ async function readText(file: string): Promise<string> {
   }
 }
 
-/** Relative models lie beside the search file; recipes name them absolutely, so that they merge from anywhere. */
+/** What a score is, in a word. */
+function scoredBy({ fitness }: SearchFile): string {
+  if (fitness.tasks !== undefined) return `${fitness.tasks.length} tasks, weighed`;
+  if (fitness.type === 'builtin')
+    return `${fitness.metric === 'loss' ? 'minus the loss' : 'accuracy'} of ${fitness.task}, ${fitness.part} part`;
+  const what = fitness.type === 'command' ? fitness.command.join(' ') : fitness.module;
+  return fitness.goal === 'minimize' ? `minus what ${what} says` : `what ${what} says`;
+}
+
+/** Relative models lie beside the search file. */
 function fileContext(home: string): SearchFileContext {
   return {
-    resolveModel: (reference) =>
-      reference
-        .split('+')
-        .map((part) => resolve(home, part))
-        .join('+'),
     async layersOf(reference) {
       const path = join(resolve(home, reference), 'config.json');
       const hint = 'give layers in the search file, or a model with num_hidden_layers in its config.json';
@@ -178,120 +198,96 @@ function fileContext(home: string): SearchFileContext {
   };
 }
 
-async function startingPoint(path: string, resume: boolean): Promise<SearchCheckpoint | undefined> {
-  const there = await stat(path).then(
-    () => true,
-    () => false,
-  );
-  if (there && resume) return parseCheckpoint(await readFile(path, 'utf8'), path);
-  if (there)
-    throw new UsageError(
-      `${path} is of an earlier search`,
-      'continue it with --resume, or give another folder',
-    );
-  return undefined;
-}
-
 /** The merged model exists while it is scored. */
-async function withMergedModel(
-  candidate: Candidate,
-  folder: string,
-  merge: MergeRecipe,
-  signal: AbortSignal,
-  score: (model: string) => Promise<number>,
-): Promise<number> {
+async function withMergedModel<T>(
+  { recipeText }: Candidate,
+  { folder, home, merge, signal }: { folder: string; home: string; merge: MergeRecipe; signal: AbortSignal },
+  score: (model: string) => Promise<T>,
+): Promise<T> {
   const place = await mkdtemp(join(folder, '.candidate-'));
   try {
     const model = join(place, 'model');
-    await merge(candidate.recipeText, model, signal);
-    if (candidate.inputScales !== undefined) await addInputScales(model, candidate.inputScales);
+    await merge(recipeText, model, { signal, baseFolder: home });
     return await score(resolve(model));
   } finally {
     await rm(place, { recursive: true, force: true });
   }
 }
 
-/** Scales that no weight can hold stand in the configuration, where the runtime finds them. */
-async function addInputScales(model: string, scales: readonly number[]): Promise<void> {
-  const path = join(model, 'config.json');
-  const config = await readFile(path, 'utf8').then(
-    (text) => JSON.parse(text) as Record<string, unknown>,
-    () => ({}),
-  );
-  await writeFile(path, `${JSON.stringify({ ...config, merge_input_scales: scales }, null, 2)}\n`);
-}
-
-/** Writes the checkpoint: after every generation, within one when two seconds have passed, and by `flush` at an early end. */
-function keeper(folder: string, title: string, search: Search) {
-  const styleSha256 = createHash('sha256').update(searchPageStyle).digest('base64');
-  let last = 0;
-  let writing: Promise<void> = Promise.resolve();
-  const write = async (checkpoint: SearchCheckpoint, whole: boolean): Promise<void> => {
-    await writeWhole(nodeFileSystem, join(folder, 'checkpoint.json'), JSON.stringify(checkpoint));
-    if (!whole || checkpoint.best === null) return;
-    const decoded = search.genome.decode(checkpoint.best.genotype);
-    const recipe = decoded === undefined ? '' : recipeText(decoded.recipe);
-    await writeWhole(nodeFileSystem, join(folder, 'recipe.yaml'), recipe);
-    const page = renderSearchPage({ title, records: checkpoint.history, recipe, styleSha256 });
-    await writeWhole(nodeFileSystem, join(folder, 'search.html'), page);
-  };
-  let unsaved: SearchCheckpoint | undefined;
-  const save = (checkpoint: SearchCheckpoint, whole: boolean): Promise<void> => {
-    unsaved = checkpoint;
-    if (!whole && performance.now() - last < 2000) return Promise.resolve();
-    last = performance.now();
-    unsaved = undefined;
-    // Candidates finish side by side; files are written one after another.
-    writing = writing.then(() => write(checkpoint, whole));
-    return writing;
-  };
-  const flush = async (): Promise<void> => {
-    await writing;
-    if (unsaved !== undefined) await write(unsaved, false);
-  };
-  return { save, flush };
-}
-
-async function writeResult(folder: string, result: EvolveResult): Promise<void> {
-  if (result.inputScales !== undefined)
-    await writeWhole(
-      nodeFileSystem,
-      join(folder, 'input-scales.json'),
-      `${JSON.stringify({ merge_input_scales: result.inputScales }, null, 2)}\n`,
-    );
-}
-
-function summaryOf(folder: string, result: EvolveResult): object {
-  const { best, evaluations, reason, history, inputScales } = result;
+function summaryOf(folder: string, { best, evaluations, reason, history }: EvolveResult): object {
   return {
     score: best.score,
+    ...(best.perTask === undefined ? {} : { perTask: best.perTask }),
     evaluations,
     generations: history.length,
+    failed: history.reduce((sum, { failed }) => sum + failed, 0),
     reason,
     recipe: join(folder, 'recipe.yaml'),
     page: join(folder, 'search.html'),
     checkpoint: join(folder, 'checkpoint.json'),
-    ...(inputScales === undefined ? {} : { inputScales: join(folder, 'input-scales.json') }),
   };
 }
 
-function resultText(folder: string, { best, evaluations, reason, inputScales }: EvolveResult): string {
-  const recipe = join(folder, 'recipe.yaml');
-  const lines = [
-    `score ${best.score} after ${evaluations} evaluations (${reason})`,
-    `heddle merge ${recipe} MODEL_DIR`,
-  ];
-  if (inputScales !== undefined)
-    lines.push(
-      `the model needs the factors in ${join(folder, 'input-scales.json')}: add them to its config.json; the runtime must apply them`,
-    );
-  return lines.join('\n');
+/** Why a search ended, as a person reads it. */
+const REASONS: Readonly<Record<string, string>> = {
+  'max-evaluations': 'the evaluations allowed are used up',
+  'max-generations': 'the generations allowed are used up',
+  'max-seconds': 'the time allowed is over',
+  target: 'the target is reached',
+  tolx: 'converged: steps have become too small to matter',
+  tolfun: 'converged: scores hardly differ',
+  tolfunhist: 'converged: the best scores hardly differ',
+  tolfacupx: 'diverged: the step size has grown a thousandfold; a smaller sigma may help',
+  conditioncov: 'stopped: the search has become too narrow to be told from rounding',
+  tolstagnation: 'stopped: no better candidates for many generations',
+  flatfitness: 'stopped: most candidates have one score; more examples, or another metric, tell them apart',
+  maxiter: 'stopped: as many generations as CMA-ES should need',
+};
+
+function resultText(folder: string, goal: string, result: EvolveResult): string {
+  const { best, evaluations, reason, recipe } = result;
+  const tasks = Object.entries(best.perTask ?? {}).map(([name, value]) => `  ${name}: ${shown(value)}`);
+  const place = join(folder, 'recipe.yaml');
+  return [
+    `best score ${shown(best.score)} after ${evaluations} evaluations${goal === 'minimize' ? ' (what is minimised, with a minus)' : ''}`,
+    ...tasks,
+    `${REASONS[reason] ?? reason}`,
+    `heddle merge ${place} MODEL_DIR   makes the model`,
+    `${join(folder, 'search.html')}   shows the course of the search`,
+    ...('merge_input_scales' in recipe
+      ? ['the model needs the merge_input_scales of its config.json: the runtime must apply them']
+      : []),
+  ].join('\n');
 }
 
-function progress(output: Output): (done: number, of: number, score: number | null) => void {
-  return (done, of, score) => {
-    if (output.stderr.isTTY && !output.quiet)
-      process.stderr.write(`\r\x1b[K  candidate ${done} of ${of}  score ${shown(score)}`);
+interface SearchProgress {
+  candidate(done: number, of: number, score: number | null, evaluations: number): void;
+  /** Before a line that stays. */
+  clear(): void;
+}
+
+/** On a terminal, one line that changes: candidates, evaluations a second, time left. */
+function searchProgress({ stderr, quiet }: Output, limit: number | undefined): SearchProgress {
+  const live = stderr.isTTY === true && !quiet;
+  const began = performance.now();
+  let first: number | undefined;
+  return {
+    candidate(done, of, score, evaluations) {
+      if (!live) return;
+      first ??= evaluations - 1;
+      const rate = (1000 * (evaluations - first)) / (performance.now() - began);
+      const left = limit === undefined ? undefined : Math.max(0, limit - evaluations) / rate;
+      const parts = [
+        `  candidate ${done} of ${of}`,
+        `score ${shown(score)}`,
+        `${formatNumber(rate)} evaluations/s`,
+        ...(left === undefined ? [] : [`${formatSeconds(left)} left`]),
+      ];
+      stderr.write(`\r\x1b[K${parts.join('  ').slice(0, (stderr.columns || 80) - 1)}`);
+    },
+    clear() {
+      if (live) stderr.write('\r\x1b[K');
+    },
   };
 }
 
@@ -307,7 +303,7 @@ function messageOf(error: unknown): string {
 function listenForInterrupt(stop: AbortController, output: Output): () => void {
   const onInterrupt = (): void => {
     if (stop.signal.aborted) process.exit(EXIT.interrupted);
-    output.note('\ninterrupted: what was evaluated is kept (again to exit at once)');
+    output.note('\ninterrupted: what was evaluated is kept (once more to exit at once)');
     stop.abort(new Error('interrupted'));
   };
   process.on('SIGINT', onInterrupt);

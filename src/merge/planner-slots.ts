@@ -261,8 +261,15 @@ function slicedSlots(
   belongs: (name: string) => boolean,
 ): { slots: TensorSlot[]; layers: number } {
   const stack = mainStack(context, slices, belongs);
-  const first = slices[0];
-  const last = slices[slices.length - 1];
+  const { outsideLayers: model } = context.recipe;
+  const outside: NormalSlice | undefined = model && {
+    path: 'outside_layers',
+    entries: [{ model, parameters: NO_PARAMETERS, path: 'outside_layers' }],
+    base: undefined,
+    shared: [context.recipe.parameters],
+  };
+  const first = outside ?? slices[0];
+  const last = outside ?? slices[slices.length - 1];
   const byName = new Map<string, TensorPlace>();
   const slots: TensorSlot[] = [];
   const add = (slot: TensorSlot, place: TensorPlace) => {

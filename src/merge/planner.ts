@@ -5,10 +5,11 @@ import { architectureName, architectureOf } from './architecture/architecture.js
 import { MergeError } from './errors.js';
 import type { MergePlan, OutputTensor, PlannedModel } from './plan.js';
 import { adapterTerms } from './planner-adapters.js';
-import { configDifferences, cutRows, outputConfig } from './planner-config.js';
-import { checkParameterNames, type MethodLookup, unusedFilters } from './planner-parameters.js';
+import { configDifferences, cutRows, outputConfig, sizeDifferences } from './planner-config.js';
+import { checkParameterNames, type MethodLookup, mixedSigns, unusedFilters } from './planner-parameters.js';
 import { type PlanProblem, throwProblems } from './planner-problems.js';
 import { settleQuantized } from './planner-quantized.js';
+import { plannedInputScales } from './planner-scales.js';
 import { isBaseAModel, type SlotContext, slotsOf, type TensorSlot } from './planner-slots.js';
 import type { ModelFacts } from './planner-sources.js';
 import { type LoadedModel, planTensor, type TensorPlanner } from './planner-tensor.js';
@@ -102,16 +103,27 @@ export function planMerge(
     warnings,
     ...(vocabulary && { mapRows: vocabulary.mapRows }),
   };
-  const donor = recipe.baseModel === undefined ? merged[0] : (loaded.get(recipe.baseModel.text) ?? merged[0]);
+  const inputScales = strict ? undefined : plannedInputScales(recipe, merged, layers);
+  const lender = recipe.baseModel ?? recipe.outsideLayers;
+  const donor = lender === undefined ? merged[0] : (loaded.get(lender.text) ?? merged[0]);
   const outputs = slots.map((slot) => planTensor(planner, slot)).filter((output) => output !== undefined);
+  const configs = merged.map(({ text, facts }) => ({ text, config: facts.config }));
+  const sizes = problems.some(({ className }) => className === 'shape_mismatch') && sizeDifferences(configs);
+  if (sizes)
+    problems.unshift({
+      className: 'shape_mismatch',
+      message: sizes,
+      hint: 'merge models of one size; `heddle recycle` makes one model as large as another',
+    });
   throwProblems(problems);
   const untied = strict ? outputs : withoutTiedHead(outputs, slots, donor.facts, warnings);
   const written = attachSidecars(method.name, untied, [...loaded.values()], { planned, problems, warnings });
   throwProblems(problems);
-  const { config } = donor.facts;
+  const { config = inputScales && {} } = donor.facts;
   warnings.push(
     ...slicesWithoutBase(recipe, method),
-    ...configDifferences(merged.map(({ text, facts }) => ({ text, config: facts.config }))),
+    ...configDifferences(configs),
+    ...mixedSigns(written),
     ...unusedFilters(
       recipe,
       slots.flatMap(({ name, sources }) => [name, ...sources.map(({ tensor }) => tensor)]),
@@ -123,6 +135,7 @@ export function planMerge(
     ...(config && {
       config: outputConfig(config, {
         layers,
+        inputScales,
         dtype: recipe.outDtype ?? recipe.dtype,
         // The reference tool leaves vocab_size as it was when it cuts.
         vocabularySize:

@@ -1,50 +1,58 @@
-/** The course of a search as one self-contained HTML page: an SVG drawn here, no script, nothing loaded. */
+/** The course of a search as one self-contained HTML page: SVG drawn here, no script, nothing loaded. */
+import type { FoundParameter } from '../merge/evolve/found-parameters.js';
 import { version } from '../version.js';
+import { type Series, searchPlot, shortNumber } from './evolve-plot.js';
 import { escapeHtml } from './html.js';
 
 export interface SearchPageRecord {
   readonly generation: number;
   readonly restart: number;
   readonly evaluations: number;
-  /** Null where every candidate failed. */
+  /** Null where every candidate failed, as all that follow. */
   readonly best: number | null;
   readonly median: number | null;
+  readonly lowerQuartile: number | null;
+  readonly upperQuartile: number | null;
+  readonly mean: number | null;
   readonly bestSoFar: number | null;
+  readonly perTask?: Readonly<Record<string, number>>;
   readonly failed: number;
   readonly sigma: number;
 }
 
 export interface SearchPageData {
   readonly title: string;
+  /** What a score is, as `accuracy of mnist-2nn`. */
+  readonly scored: string;
   readonly records: readonly SearchPageRecord[];
+  readonly best: { readonly generation: number; readonly perTask?: Readonly<Record<string, number>> } | null;
+  /** Why the search ended, if it has. */
+  readonly finished?: string;
+  readonly parameters: readonly FoundParameter[];
   /** The best recipe so far, as YAML. */
   readonly recipe: string;
   /** Base64 SHA-256 of `searchPageStyle`, for the content policy. */
   readonly styleSha256: string;
 }
 
-export const searchPageStyle = `:root{color-scheme:light dark;--paper:#faf9f6;--card:#fff;--ink:#23262d;--quiet:#666b76;--line:#e3e0d9;--a:#2f6db0;--b:#cf6a2c}
-@media (prefers-color-scheme:dark){:root{--paper:#15171b;--card:#1c1f25;--ink:#e4e5e8;--quiet:#9aa0ab;--line:#2e323a;--a:#76abe6;--b:#ee9a67}}
+export const searchPageStyle = `:root{color-scheme:light dark;--paper:#faf9f6;--card:#fff;--ink:#23262d;--quiet:#666b76;--line:#e3e0d9;--a:#2f6db0;--b:#b4551c;--c:#2f7d55}
+@media (prefers-color-scheme:dark){:root{--paper:#15171b;--card:#1c1f25;--ink:#e4e5e8;--quiet:#9aa0ab;--line:#2e323a;--a:#76abe6;--b:#ee9a67;--c:#74c69d}}
 body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
-main{max-width:60rem;margin:0 auto;padding:2rem 1rem}h1{font-size:1.5rem;margin:0 0 1rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}
-svg{width:100%;height:auto;background:var(--card);border:1px solid var(--line);border-radius:8px}
-svg text{fill:var(--quiet);font-size:12px}.grid{stroke:var(--line)}.restart{stroke:var(--quiet);stroke-dasharray:3 4}
-.far{fill:none;stroke:var(--a);stroke-width:2}.median{fill:none;stroke:var(--b);stroke-width:1.5}.dot{fill:var(--a);fill-opacity:.45}
-.key-far{color:var(--a)}.key-median{color:var(--b)}p{color:var(--quiet);margin:.5rem 0}
-.scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{text-align:right;padding:.2rem .8rem;border-bottom:1px solid var(--line)}
-pre{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:1rem;overflow:auto}`;
+main{max-width:60rem;margin:0 auto;padding:2rem 1rem}h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}
+svg{display:block}.wide svg{width:100%;min-width:34rem;height:auto;background:var(--card);border:1px solid var(--line);border-radius:8px}
+svg text{fill:var(--quiet);font-size:13px}.grid{stroke:var(--line)}.restart{stroke:var(--quiet);stroke-dasharray:3 4}
+polyline{fill:none}.far{stroke:var(--a);stroke-width:2.5}.mean,.task1{stroke:var(--b);stroke-width:1.8}.step,.task2{stroke:var(--c);stroke-width:1.8}.task0{stroke:var(--a);stroke-width:1.8}.task3{stroke:var(--quiet);stroke-width:1.8}
+.band{fill:var(--b);fill-opacity:.16}.dot{fill:var(--a);fill-opacity:.5}.single{fill:var(--paper)}
+.key{color:var(--a)}.key-mean,.key1{color:var(--b)}.key-step,.key2{color:var(--c)}.key0{color:var(--a)}.key3{color:var(--quiet)}
+p,dt,.keys{color:var(--quiet);margin:.3rem 0}.keys span{margin-right:1rem}
+dl{display:flex;flex-wrap:wrap;gap:.6rem 2rem;margin:1rem 0 0}dt{font-size:.85rem;margin:0}dd{margin:0;font-size:1.25rem;font-variant-numeric:tabular-nums}
+.wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{text-align:right;padding:.2rem .8rem;border-bottom:1px solid var(--line)}th{font-weight:600;color:var(--quiet)}
+td.name,th.name{text-align:left}.bar{fill:var(--a)}.axis{stroke:var(--quiet)}
+pre{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:1rem;overflow:auto;max-height:30rem}`;
 
-const width = 920;
-const height = 380;
-const frame = { left: 84, right: 20, top: 20, bottom: 44 };
-
-export function renderSearchPage({ title, records, recipe, styleSha256 }: SearchPageData): string {
+export function renderSearchPage(data: SearchPageData): string {
+  const { title, records, recipe, styleSha256, parameters } = data;
   const policy = `default-src 'none'; style-src 'sha256-${styleSha256}'; base-uri 'none'; form-action 'none'`;
-  const last = records.at(-1);
-  const rows = records.map(
-    (r) =>
-      `<tr><td>${r.generation}</td><td>${r.restart}</td><td>${r.evaluations}</td><td>${score(r.best)}</td><td>${score(r.median)}</td><td>${score(r.bestSoFar)}</td><td>${r.failed}</td><td>${number(r.sigma)}</td></tr>`,
-  );
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -59,80 +67,136 @@ export function renderSearchPage({ title, records, recipe, styleSha256 }: Search
 <body>
 <main>
 <h1>${escapeHtml(title)}</h1>
-<p>${last === undefined ? 'No generation was finished.' : `${last.generation} generations, ${last.evaluations} evaluations, best score ${score(last.bestSoFar)}`}</p>
-${plot(records)}
-<p><span class="key-far">━</span> best so far &nbsp; <span class="key-far">●</span> best of the generation &nbsp; <span class="key-median">━</span> median of the generation</p>
+<p>Score: ${escapeHtml(data.scored)}; larger is better.</p>
+${facts(data)}
+${records.length === 0 ? '' : plots(records)}
+${parameters.length === 0 ? '' : `<h2>Parameters of the best</h2>\n${parameterTable(parameters)}`}
 <h2>Best recipe</h2>
 <pre><code>${escapeHtml(recipe)}</code></pre>
-<h2>Generations</h2>
-<div class="scroll"><table>
-<thead><tr><th scope="col">generation</th><th scope="col">restart</th><th scope="col">evaluations</th><th scope="col">best</th><th scope="col">median</th><th scope="col">best so far</th><th scope="col">failed</th><th scope="col">step size</th></tr></thead>
-<tbody>
-${rows.join('\n')}
-</tbody>
-</table></div>
+${records.length === 0 ? '' : `<h2>Generations</h2>\n${generationTable(records)}`}
 </main>
 </body>
 </html>
 `;
 }
 
-function plot(records: readonly SearchPageRecord[]): string {
-  const values = records.flatMap((r) => [r.best, r.median, r.bestSoFar].filter((v) => v !== null));
-  if (values.length === 0) return '';
-  const low = values.reduce((a, b) => Math.min(a, b));
-  const high = values.reduce((a, b) => Math.max(a, b));
-  const margin = high > low ? 0.05 * (high - low) : Math.max(Math.abs(high), 1) * 0.05;
-  const [bottom, top] = [low - margin, high + margin];
-  const first = records[0].generation;
-  const span = Math.max(1, records[records.length - 1].generation - first);
-  const x = (generation: number): number =>
-    frame.left + ((generation - first) / span) * (width - frame.left - frame.right);
-  const y = (value: number): number =>
-    frame.top + ((top - value) / (top - bottom)) * (height - frame.top - frame.bottom);
-  const line = (pick: (r: SearchPageRecord) => number | null): string =>
-    records
-      .flatMap((r) => {
-        const value = pick(r);
-        return value === null ? [] : [`${x(r.generation).toFixed(1)},${y(value).toFixed(1)}`];
-      })
-      .join(' ');
-  const ticks = Array.from({ length: 5 }, (_, i) => bottom + ((top - bottom) * i) / 4);
-  const generations = [
-    ...new Set(Array.from({ length: 6 }, (_, i) => Math.round(first + (span * i) / 5))),
-  ].filter((g) => g <= records[records.length - 1].generation);
-  const grid = ticks.map(
-    (v) =>
-      `<line class="grid" x1="${frame.left}" x2="${width - frame.right}" y1="${y(v).toFixed(1)}" y2="${y(v).toFixed(1)}"/><text x="${frame.left - 8}" y="${(y(v) + 4).toFixed(1)}" text-anchor="end">${number(v)}</text>`,
+function facts({ records, best, finished }: SearchPageData): string {
+  const last = records.at(-1);
+  if (last === undefined) return '<p>No generation was finished.</p>';
+  const failed = records.reduce((sum, record) => sum + record.failed, 0);
+  const pairs: [string, string][] = [
+    ['best score', score(last.bestSoFar)],
+    ['found in generation', best === null ? '–' : String(best.generation)],
+    ['generations', String(last.generation)],
+    ['evaluations', String(last.evaluations)],
+    ...(failed > 0 ? [['failed', String(failed)] satisfies [string, string]] : []),
+    ...(last.restart > 0 ? [['restarts', String(last.restart)] satisfies [string, string]] : []),
+    ['state', finished ?? 'going on'],
+    ...Object.entries(best?.perTask ?? {}).map(([name, value]): [string, string] => [name, score(value)]),
+  ];
+  const items = pairs.map(
+    ([name, value]) => `<div><dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd></div>`,
   );
-  const labels = generations.map(
-    (g) => `<text x="${x(g).toFixed(1)}" y="${height - frame.bottom + 18}" text-anchor="middle">${g}</text>`,
+  return `<dl>${items.join('')}</dl>`;
+}
+
+function plots(records: readonly SearchPageRecord[]): string {
+  const generations = records.map(({ generation }) => generation);
+  const restarts = records.flatMap(({ restart, generation }, i) =>
+    i > 0 && restart !== records[i - 1].restart ? [generation] : [],
   );
-  const restarts = records.flatMap((r, i) =>
-    i > 0 && r.restart !== records[i - 1].restart
-      ? [
-          `<line class="restart" x1="${x(r.generation).toFixed(1)}" x2="${x(r.generation).toFixed(1)}" y1="${frame.top}" y2="${height - frame.bottom}"/>`,
-        ]
-      : [],
+  const of = (pick: (record: SearchPageRecord) => number | null): Series => records.map(pick);
+  const common = { generations, restarts };
+  const scores = searchPlot({
+    ...common,
+    label: 'Score by generation',
+    height: 380,
+    band: { lower: of((r) => r.lowerQuartile), upper: of((r) => r.upperQuartile) },
+    lines: [
+      { kind: 'mean', values: of((r) => r.mean) },
+      { kind: 'far', values: of((r) => r.bestSoFar) },
+    ],
+    dots: of((r) => r.best),
+  });
+  const steps = searchPlot({
+    ...common,
+    label: 'Step size by generation',
+    height: 190,
+    lines: [{ kind: 'step', values: of((r) => r.sigma) }],
+  });
+  return `<h2>Score</h2>
+<div class="wide">${scores}</div>
+<p class="keys"><span><span class="key">━</span> best so far</span><span><span class="key">●</span> best of the generation</span><span><span class="key-mean">━</span> mean</span><span><span class="key-mean">▒</span> middle half of the candidates</span></p>
+${taskPlot(records, common)}
+<h2>Step size</h2>
+<div class="wide">${steps}</div>`;
+}
+
+function taskPlot(
+  records: readonly SearchPageRecord[],
+  common: { generations: readonly number[]; restarts: readonly number[] },
+): string {
+  const names = [...new Set(records.flatMap(({ perTask = {} }) => Object.keys(perTask)))];
+  if (names.length < 2) return '';
+  const lines = names.map((name, i) => ({
+    kind: `task${i % 4}`,
+    values: records.map(({ perTask }) => perTask?.[name] ?? null),
+  }));
+  const keys = names.map((name, i) => `<span><span class="key${i % 4}">━</span> ${escapeHtml(name)}</span>`);
+  return `<h2>Tasks, of the best so far</h2>
+<div class="wide">${searchPlot({ ...common, label: 'Metrics of the best candidate by generation', height: 260, lines })}</div>
+<p class="keys">${keys.join('')}</p>`;
+}
+
+function parameterTable(parameters: readonly FoundParameter[]): string {
+  const largest = Math.max(...parameters.map(({ value }) => Math.abs(value))) || 1;
+  const placed = parameters.some(({ where }) => where !== '');
+  const rows = parameters.map(({ model, where, name, value }) => {
+    const length = ((50 * Math.abs(value)) / largest).toFixed(1);
+    const start = value < 0 ? (50 - Number(length)).toFixed(1) : '50';
+    const bar = `<svg width="100" height="12" aria-hidden="true"><line class="axis" x1="50" x2="50" y1="0" y2="12"/><rect class="bar" x="${start}" y="2" width="${length}" height="8"/></svg>`;
+    return `<tr><td class="name">${escapeHtml(model)}</td>${placed ? `<td class="name">${escapeHtml(where)}</td>` : ''}<td class="name">${escapeHtml(name)}</td><td>${shortNumber(value)}</td><td>${bar}</td></tr>`;
+  });
+  return `<div class="wide"><table>
+<thead><tr><th scope="col" class="name">model</th>${placed ? '<th scope="col" class="name">where</th>' : ''}<th scope="col" class="name">parameter</th><th scope="col">value</th><th></th></tr></thead>
+<tbody>
+${rows.join('\n')}
+</tbody>
+</table></div>`;
+}
+
+function generationTable(records: readonly SearchPageRecord[]): string {
+  const heads = [
+    'generation',
+    'restart',
+    'evaluations',
+    'best',
+    'mean',
+    'median',
+    'best so far',
+    'failed',
+    'step size',
+  ];
+  const rows = records.map((r) =>
+    [
+      r.generation,
+      r.restart,
+      r.evaluations,
+      ...[r.best, r.mean, r.median, r.bestSoFar].map(score),
+      r.failed,
+      shortNumber(r.sigma),
+    ]
+      .map((cell) => `<td>${cell}</td>`)
+      .join(''),
   );
-  const dots = records.flatMap((r) =>
-    r.best === null
-      ? []
-      : [`<circle class="dot" r="3" cx="${x(r.generation).toFixed(1)}" cy="${y(r.best).toFixed(1)}"/>`],
-  );
-  return `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="Score by generation">
-${[...grid, ...labels, ...restarts].join('\n')}
-<text x="${(frame.left + width - frame.right) / 2}" y="${height - 8}" text-anchor="middle">generation</text>
-<polyline class="median" points="${line((r) => r.median)}"/>
-<polyline class="far" points="${line((r) => r.bestSoFar)}"/>
-${dots.join('\n')}
-</svg>`;
+  return `<div class="wide"><table>
+<thead><tr>${heads.map((head) => `<th scope="col">${head}</th>`).join('')}</tr></thead>
+<tbody>
+${rows.map((row) => `<tr>${row}</tr>`).join('\n')}
+</tbody>
+</table></div>`;
 }
 
 function score(value: number | null): string {
-  return value === null ? '–' : number(value);
-}
-
-function number(value: number): string {
-  return String(Number(value.toPrecision(6)));
+  return value === null ? '–' : shortNumber(value);
 }

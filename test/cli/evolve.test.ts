@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -46,6 +46,7 @@ async function searchFolder(name: string, text: string): Promise<{ file: string;
   const folder = join(root, name);
   await mkdir(folder);
   await writeFile(join(folder, 'fitness.mjs'), module);
+  for (const model of ['a', 'b']) await mkdir(join(folder, model));
   await writeFile(join(folder, 'search.yaml'), text);
   return { file: join(folder, 'search.yaml'), out: join(folder, 'out') };
 }
@@ -61,8 +62,8 @@ describe('heddle evolve', () => {
     const { best, history } = JSON.parse(await readFile(join(out, 'checkpoint.json'), 'utf8'));
     expect(best.score).toBe(-Math.abs(a / (a + b) - 0.9));
     expect(history).toHaveLength(6);
-    // Both models at their place beside the search file.
-    expect(recipe.models[1].model).toBe(join(root, 'plain', 'b'));
+    // Relative to the recipe, so that the folder can move as a whole.
+    expect(recipe.models[1].model).toBe('../b');
   });
 
   it('refuses a used folder without --resume, and resumes to the end of a search never stopped', async () => {
@@ -75,17 +76,22 @@ describe('heddle evolve', () => {
       search('fitness.mjs').replace('generations: 6', 'generations: 3'),
     );
     await evolve([parts.file, parts.out]);
+    // From another place.
+    await rename(join(root, 'parts'), join(root, 'moved'));
+    parts.file = join(root, 'moved', 'search.yaml');
+    parts.out = join(root, 'moved', 'out');
     await writeFile(parts.file, search('fitness.mjs'));
-    await evolve([parts.file, parts.out, '--resume']);
+    await evolve([parts.file, parts.out, '--resume', '--parallel', '3']);
     const historyOf = async (out: string) =>
       JSON.parse(await readFile(join(out, 'checkpoint.json'), 'utf8')).history;
     expect(await historyOf(parts.out)).toEqual(await historyOf(whole.out));
-    expect(JSON.stringify(parse(await readFile(join(parts.out, 'recipe.yaml'), 'utf8')))).toBe(
-      JSON.stringify(parse(await readFile(join(whole.out, 'recipe.yaml'), 'utf8'))).replaceAll(
-        '/whole/',
-        '/parts/',
-      ),
+    expect(await readFile(join(parts.out, 'checkpoint.json'), 'utf8')).toBe(
+      await readFile(join(whole.out, 'checkpoint.json'), 'utf8'),
     );
+    for (const name of ['recipe.yaml', 'search.html'])
+      expect(await readFile(join(parts.out, name), 'utf8')).toBe(
+        await readFile(join(whole.out, name), 'utf8'),
+      );
   });
 
   it('runs a command beside the search file', async () => {
@@ -99,26 +105,48 @@ describe('heddle evolve', () => {
     expect(await evolve([file, out, '--parallel', '2'])).toBe(0);
   });
 
-  it('puts input scales into the configuration of candidates and beside the recipe', async () => {
-    const text = `genome: {kind: dataflow, models: [{model: a, layers: 2}, {model: b, layers: 2}], scales: true}
-fitness: {type: module, module: scales.mjs}
+  it('weighs the tasks of a module and of a command, and keeps what each gave', async () => {
+    const tasks = 'tasks: [near, {name: far, weight: -2}]';
+    const text = `genome: {kind: parameters, models: [a, b], merge_method: linear}
+fitness: {type: module, module: tasks.mjs, ${tasks}}
 optimizer: {max_generations: 1}
 `;
-    const { file, out } = await searchFolder('scales', text);
-    const scales = `import { readFileSync } from 'node:fs';
-export const fitness = ({ model }) => JSON.parse(readFileSync(model + '/config.json', 'utf8')).merge_input_scales.length;
-`;
-    await writeFile(join(root, 'scales', 'scales.mjs'), scales);
+    const { file, out } = await searchFolder('tasks', text);
+    const answer = '({ near: 3, far: 1.25, other: 9 })';
+    await writeFile(join(root, 'tasks', 'tasks.mjs'), `export const fitness = () => ${answer};\n`);
     await evolve([file, out]);
-    const { best } = JSON.parse(await readFile(join(out, 'checkpoint.json'), 'utf8'));
-    const stored = JSON.parse(await readFile(join(out, 'input-scales.json'), 'utf8'));
-    expect(stored.merge_input_scales).toHaveLength(best.score);
+    const { best, history } = JSON.parse(await readFile(join(out, 'checkpoint.json'), 'utf8'));
+    expect(best).toMatchObject({ score: 0.5, perTask: { near: 3, far: 1.25 } });
+    expect(history[0].perTask).toEqual({ near: 3, far: 1.25 });
+
+    const fitnessOf = (script: string) =>
+      openFitness(
+        {
+          type: 'command',
+          command: [process.execPath, '-e', script],
+          timeout: 20,
+          goal: 'minimize',
+          tasks: [{ name: 'near', weight: 1 }],
+        },
+        root,
+      );
+    const input = { model: root, recipe: '', generation: 1, index: 0, signal: new AbortController().signal };
+    const score = async (script: string) => (await fitnessOf(script)).score(input as never);
+    await expect(score('console.log(JSON.stringify({ near: 2 }))')).resolves.toEqual({
+      score: -2,
+      perTask: { near: 2 },
+    });
+    await expect(score('console.log(2)')).rejects.toThrow(/JSON object/);
+    await expect(score('console.log("{\\"far\\": 2}")')).rejects.toThrow(/task near.*undefined/s);
   });
 
   it('says what is wrong with files and modules', async () => {
     await expect(evolve([join(root, 'none.yaml'), join(root, 'x')])).rejects.toThrow(/cannot be read/);
     const bad = await searchFolder('bad', search('missing.mjs'));
     await expect(evolve([bad.file, bad.out])).rejects.toThrow(/cannot be loaded/);
+    const lost = await searchFolder('lost', search('fitness.mjs'));
+    await rm(join(root, 'lost', 'b'), { recursive: true });
+    await expect(evolve([lost.file, lost.out])).rejects.toThrow(/models that are not there: b /);
     const failing: MergeRecipe = () => Promise.reject(new Error('no such tensor'));
     const { file, out } = await searchFolder('failing', search('fitness.mjs'));
     await expect(evolve([file, out], failing)).rejects.toThrow(/none of the first .* no such tensor/s);
@@ -197,7 +225,7 @@ describe('the built-in fitness', () => {
         await mkdir(folder);
         await writeFile(join(folder, 'model.safetensors'), encodeSafetensors(model.spec, params));
         const recipe = `merge_method: linear\nmodels: [{model: ${folder}, parameters: {weight: 1}}]\n`;
-        scores.push(await fitness.score(recipe, new AbortController().signal));
+        scores.push((await fitness.score(recipe, new AbortController().signal)).score);
       }
       await fitness.dispose();
       return scores;
@@ -245,6 +273,10 @@ describe('the page of a search', () => {
       restart: 0,
       evaluations: 8,
       median: 0.2,
+      lowerQuartile: 0.1,
+      upperQuartile: 0.3,
+      mean: 0.22,
+      perTask: { 'a<b': 0.4, c: 0.6 },
       bestSoFar: 0.5,
       failed: 1,
       sigma: 0.1,
@@ -253,8 +285,11 @@ describe('the page of a search', () => {
       title: '<b>"x"',
       records: [
         { ...record, best: 0.5 },
-        { ...record, generation: 2, restart: 1, best: null, median: null },
+        { ...record, generation: 2, restart: 1, best: null, median: null, mean: null, lowerQuartile: null },
       ],
+      scored: 'accuracy of <x>',
+      best: { generation: 1, perTask: { 'a<b': 0.4 } },
+      parameters: [{ model: '<m>', where: 'layer 0', name: 'weight', value: -0.5 }],
       recipe: 'merge_method: "<script>"',
       styleSha256,
     });
@@ -262,8 +297,17 @@ describe('the page of a search', () => {
     expect(page).toContain(`<style>${searchPageStyle}</style>`);
     expect(page).toContain(`style-src &#39;sha256-${styleSha256}&#39;`);
     expect(page).not.toMatch(/NaN|undefined|Infinity/);
-    expect(page.match(/<circle/g)).toHaveLength(1);
-    const empty = renderSearchPage({ title: 'x', records: [], recipe: '', styleSha256 });
+    expect(page.match(/class="dot"/g)).toHaveLength(1);
+    expect(page).not.toMatch(/<m>|<x>|a<b/);
+    const empty = renderSearchPage({
+      title: 'x',
+      scored: '',
+      records: [],
+      best: null,
+      parameters: [],
+      recipe: '',
+      styleSha256,
+    });
     expect(empty).toContain('No generation was finished.');
   });
 });

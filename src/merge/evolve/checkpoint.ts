@@ -9,11 +9,17 @@ export interface GenerationRecord {
   readonly restart: number;
   /** Finished up to here, over all restarts; those answered from the cache count. */
   readonly evaluations: number;
-  /** Largest and median score of this generation; null where no candidate had one. */
+  /** Of the scores of this generation, failed candidates counting as the lowest; null where that is one of them. */
   readonly best: number | null;
   readonly median: number | null;
+  readonly lowerQuartile: number | null;
+  readonly upperQuartile: number | null;
+  /** Of the candidates that have a score. */
+  readonly mean: number | null;
   /** Largest score of the search so far. */
   readonly bestSoFar: number | null;
+  /** What the best candidate so far had in each task, where the evaluator tells. */
+  readonly perTask?: Readonly<Record<string, number>>;
   readonly failed: number;
   /** Step size after it. */
   readonly sigma: number;
@@ -28,7 +34,7 @@ export interface BestCandidate {
 }
 
 export interface SearchCheckpoint {
-  readonly version: 1;
+  readonly version: 2;
   /** SHA-256 of everything that the course of the search depends on. */
   readonly definition: string;
   readonly cma: CmaState;
@@ -67,7 +73,7 @@ function isCheckpoint(value: unknown): value is SearchCheckpoint {
   if (typeof value !== 'object' || value === null) return false;
   const { version, definition, cma, history, pending, cache } = value as Partial<SearchCheckpoint>;
   return (
-    version === 1 &&
+    version === 2 &&
     typeof definition === 'string' &&
     Array.isArray(history) &&
     [cma, pending, cache].every((part) => typeof part === 'object' && part !== null) &&

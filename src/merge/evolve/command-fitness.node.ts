@@ -4,14 +4,14 @@ import { HeddleError } from '../../errors.js';
 
 /** The program did not give a number. */
 export class FitnessCommandError extends HeddleError {
-  constructor(problem: string, output: string, cause?: unknown) {
+  constructor(
+    problem: string,
+    output: string,
+    cause?: unknown,
+    hint = 'the program must exit with 0 and print one number, and nothing else, on stdout',
+  ) {
     const said = output.trim().slice(-400);
-    super(
-      'ERR_FITNESS_COMMAND',
-      said === '' ? problem : `${problem}; it said: ${said}`,
-      'the program must exit with 0 and print one number, and nothing else, on stdout',
-      { cause },
-    );
+    super('ERR_FITNESS_COMMAND', said === '' ? problem : `${problem}; it said: ${said}`, hint, { cause });
   }
 }
 
@@ -33,11 +33,46 @@ export interface CommandFitnessOptions {
  * @param command - program and arguments. `{model}` in an argument stands for the folder; without one it is added at the end.
  * @throws {FitnessCommandError} if it cannot be started, ends otherwise than with 0, takes too long, or prints anything but a number.
  */
-export function commandFitness(
+export async function commandFitness(
+  command: readonly string[],
+  folder: string,
+  options: CommandFitnessOptions,
+): Promise<number> {
+  const stdout = await runCommand(command, folder, options);
+  const text = stdout.trim();
+  if (numberForm.test(text)) return Number(text);
+  throw new FitnessCommandError(`${command[0]} did not print one finite number`, stdout);
+}
+
+/**
+ * As `commandFitness`, for a program that prints a JSON object of numbers.
+ *
+ * @throws {FitnessCommandError} as `commandFitness`; which tasks must be there is the caller's to say.
+ */
+export async function commandTasks(
+  command: readonly string[],
+  folder: string,
+  options: CommandFitnessOptions,
+): Promise<Readonly<Record<string, unknown>>> {
+  const stdout = await runCommand(command, folder, options);
+  const hint = 'with tasks, the program must exit with 0 and print one JSON object with a number for each';
+  let value: unknown;
+  try {
+    value = JSON.parse(stdout);
+  } catch (error) {
+    throw new FitnessCommandError(`${command[0]} did not print a JSON object`, stdout, error, hint);
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    return value as Readonly<Record<string, unknown>>;
+  throw new FitnessCommandError(`${command[0]} did not print a JSON object`, stdout, undefined, hint);
+}
+
+/** What the program printed on stdout. */
+function runCommand(
   command: readonly string[],
   folder: string,
   { timeout, cwd, signal }: CommandFitnessOptions,
-): Promise<number> {
+): Promise<string> {
   const placed = command.map((part) => part.replaceAll('{model}', folder));
   const named = command.some((part) => part.includes('{model}'));
   const [program, ...args] = named ? placed : [...placed, folder];
@@ -89,10 +124,7 @@ export function commandFitness(
               stderr || stdout,
             ),
           );
-        const text = stdout.trim();
-        if (!numberForm.test(text))
-          return reject(new FitnessCommandError(`${program} did not print one finite number`, stdout));
-        resolve(Number(text));
+        resolve(stdout);
       }),
     );
   });

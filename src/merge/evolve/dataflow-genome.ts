@@ -31,11 +31,14 @@ export function decodeLayerPath(
 }
 
 export interface DataflowGenomeOptions {
-  /** Their layers form the row. Embedding comes from the model of the first layer, norm and head from that of the last. */
+  /** Their layers form the row. Embedding, final norm and head come from the first model. */
   readonly models: readonly { readonly model: string; readonly layers: number }[];
   /** How often the row is repeated, at least 1. Default: 1. */
   readonly repeats?: number;
-  /** Search for the factors between layers too. The merged model then needs a runtime that applies them. Default: false. */
+  /**
+   * Search for the factors between layers too. No weight can hold them: the recipe names them as `merge_input_scales`, which go into the
+   * merged model's config.json, and the runtime has to apply them. Default: false.
+   */
   readonly scales?: boolean;
   /** Longest path that counts as valid. Default: no limit. */
   readonly maxLayers?: number;
@@ -74,11 +77,13 @@ export function dataflowGenome(options: DataflowGenomeOptions): Genome {
       const all = Array.from(genotype);
       const path = decodeLayerPath(all.slice(0, slots), scales ? all.slice(slots) : ones, M);
       if (path.layers.length === 0 || path.layers.length > maxLayers) return undefined;
-      const recipe = passthrough(
-        path.layers.map((layer) => owners[layer]),
-        options,
-      );
-      return scales ? { recipe, inputScales: path.inputScales } : { recipe };
+      return {
+        ...passthrough(
+          path.layers.map((layer) => owners[layer]),
+          options,
+        ),
+        ...(scales ? { merge_input_scales: path.inputScales } : {}),
+      };
     },
   };
 }
@@ -86,7 +91,7 @@ export function dataflowGenome(options: DataflowGenomeOptions): Genome {
 /** Slices of consecutive layers of one model, copied. */
 function passthrough(
   path: readonly { readonly model: string; readonly layer: number }[],
-  { dtype, outDtype }: DataflowGenomeOptions,
+  { models: [{ model: outside }], dtype, outDtype }: DataflowGenomeOptions,
 ): RecipeValue {
   const runs: { model: string; layer_range: [number, number] }[] = [];
   for (const { model, layer } of path) {
@@ -97,6 +102,9 @@ function passthrough(
   return {
     merge_method: 'passthrough',
     slices: runs.map((source) => ({ sources: [source] })),
+    ...([runs[0], runs[runs.length - 1]].every(({ model }) => model === outside)
+      ? {}
+      : { outside_layers: outside }),
     ...(dtype === undefined ? {} : { dtype }),
     ...(outDtype === undefined ? {} : { out_dtype: outDtype }),
   };

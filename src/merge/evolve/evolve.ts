@@ -14,7 +14,7 @@ import type { CmaVariant } from './cma-coefficients.js';
 import { askCma, type CmaState, createCma, tellCma } from './cma-es.js';
 import { CheckpointError, EvaluationError, SearchAbortedError, SearchError } from './errors.js';
 import type { Genome, RecipeValue } from './genome.js';
-import { isFlat, medianOf, restartPopulation, stopReason } from './stops.js';
+import { isFlat, medianOf, quantileOf, restartPopulation, stopReason } from './stops.js';
 
 export interface Search {
   readonly genome: Genome;
@@ -31,6 +31,8 @@ export interface Search {
   readonly maxGenerations?: number;
   /** Ends the search once a candidate scores at least this. Default: none. */
   readonly target?: number;
+  /** No generation begins after so many seconds in this process. The only limit by which two searches may end differently. Default: none. */
+  readonly maxSeconds?: number;
   /** Fresh starts, each with twice the population, when CMA-ES has converged. Default: 0. */
   readonly restarts?: number;
 }
@@ -44,8 +46,6 @@ export interface Candidate {
   readonly recipe: RecipeValue;
   /** The recipe as YAML, ending in a line break. */
   readonly recipeText: string;
-  /** Data-flow searches with scales only. */
-  readonly inputScales?: readonly number[];
 }
 
 export interface Evaluation {
@@ -61,8 +61,8 @@ export interface EvolveOptions {
   readonly parallel?: number;
   readonly signal?: AbortSignal;
   onGeneration?(record: GenerationRecord, best: BestCandidate | null): void;
-  /** After every candidate of a generation: how many are done, of how many. */
-  onCandidate?(done: number, of: number, score: number | null): void;
+  /** After every candidate of a generation: how many are done, of how many; and of the search, how many evaluations. */
+  onCandidate?(done: number, of: number, score: number | null, evaluations: number): void;
   /** A candidate failed for good. */
   onFailure?(candidate: Candidate, error: unknown): void;
   /** Keeps the state: after every candidate, and after every generation (`whole`). Awaited. */
@@ -75,10 +75,9 @@ export interface EvolveResult {
   readonly best: BestCandidate;
   readonly recipe: RecipeValue;
   readonly recipeText: string;
-  readonly inputScales?: readonly number[];
   readonly history: readonly GenerationRecord[];
   readonly evaluations: number;
-  /** Why it ended: 'max-evaluations', 'max-generations', 'target', or CMA-ES's own reason. */
+  /** Why it ended: 'max-evaluations', 'max-generations', 'max-seconds', 'target', or CMA-ES's own reason. */
   readonly reason: string;
   readonly checkpoint: SearchCheckpoint;
 }
@@ -93,6 +92,8 @@ export interface EvolveResult {
 export async function evolve(search: Search, options: EvolveOptions): Promise<EvolveResult> {
   const { genome, maxEvaluations = Number.POSITIVE_INFINITY, restarts = 0 } = search;
   const { maxGenerations = Number.POSITIVE_INFINITY, target = Number.POSITIVE_INFINITY } = search;
+  const { maxSeconds = Number.POSITIVE_INFINITY } = search;
+  const began = performance.now();
   if (genome.size === 0) throw new SearchError('the genome is empty', 'search for at least one parameter');
   const parallel = options.parallel ?? 1;
   if (!Number.isInteger(parallel) || parallel < 1)
@@ -105,7 +106,7 @@ export async function evolve(search: Search, options: EvolveOptions): Promise<Ev
     );
   // Whether a resumed search is over is asked anew: its limits may have been raised.
   let at: SearchCheckpoint = (options.resume && { ...options.resume, finished: undefined }) ?? {
-    version: 1,
+    version: 2,
     definition,
     cma: cmaOf(search, 0),
     history: [],
@@ -125,7 +126,9 @@ export async function evolve(search: Search, options: EvolveOptions): Promise<Ev
           ? 'max-generations'
           : (at.best?.score ?? Number.NEGATIVE_INFINITY) >= target
             ? 'target'
-            : undefined;
+            : performance.now() - began >= 1000 * maxSeconds
+              ? 'max-seconds'
+              : undefined;
     const stop = limit === undefined ? stopReason(at.cma, costHistory(at)) : undefined;
     if (limit !== undefined || (stop !== undefined && at.cma.restart >= restarts)) {
       at = { ...at, finished: limit ?? stop };
@@ -160,7 +163,7 @@ async function generation(
     const candidate = candidateOf(genome, points[index], number, index);
     let result: Scored = { score: null };
     if (candidate !== undefined) {
-      const key = await sha256Hex(new TextEncoder().encode(keyOf(candidate)));
+      const key = await sha256Hex(new TextEncoder().encode(candidate.recipeText));
       if (Object.hasOwn(cache, key)) result = { score: cache[key] };
       else {
         const before = running.get(key);
@@ -184,7 +187,8 @@ async function generation(
         index,
         ...(result.perTask === undefined ? {} : { perTask: result.perTask }),
       };
-    options.onCandidate?.(++done, points.length, result.score);
+    done++;
+    options.onCandidate?.(done, points.length, result.score, evaluationsOf(start) + done);
     await options.save?.(snapshot(), false);
   };
 
@@ -204,20 +208,25 @@ async function generation(
     throw new EvaluationError(points.length, failures[0] ?? 'no candidate stands for a recipe');
   const costs = scores.map(costOf);
   const cma = tellCma(start.cma, points, costs);
-  const median = medianOf(costs);
-  const lowest = Math.min(...costs);
+  const known = scores.filter((value) => value !== null);
   const record: GenerationRecord = {
     generation: number,
     restart: cma.restart,
     evaluations: evaluationsOf(start) + points.length,
-    best: scoreOf(lowest),
-    median: scoreOf(median),
+    best: scoreOf(Math.min(...costs)),
+    median: scoreOf(medianOf(costs)),
+    lowerQuartile: scoreOf(quantileOf(costs, 0.75)),
+    upperQuartile: scoreOf(quantileOf(costs, 0.25)),
+    mean: known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0) / known.length,
     bestSoFar: best?.score ?? null,
+    ...(best?.perTask === undefined ? {} : { perTask: best.perTask }),
     failed: scores.filter((value) => value === null).length,
     sigma: cma.sigma,
   };
   const next: SearchCheckpoint = {
     ...snapshot(),
+    // In an order of its own, not that in which candidates finished.
+    cache: Object.fromEntries(Object.entries(cache).sort(([a], [b]) => (a < b ? -1 : 1))),
     cma,
     history: [...start.history, record],
     flat: isFlat(costs) ? start.flat + 1 : 0,
@@ -267,9 +276,9 @@ function candidateOf(
   generation: number,
   index: number,
 ): Candidate | undefined {
-  const decoded = genome.decode(point);
-  if (decoded === undefined) return undefined;
-  return { generation, index, genotype: [...point], ...decoded, recipeText: recipeText(decoded.recipe) };
+  const recipe = genome.decode(point);
+  if (recipe === undefined) return undefined;
+  return { generation, index, genotype: [...point], recipe, recipeText: recipeText(recipe) };
 }
 
 /** A recipe as YAML: numbers in the fewest digits that give the same float64. */
@@ -277,22 +286,18 @@ export function recipeText(recipe: RecipeValue): string {
   return stringify(recipe, { lineWidth: 0, aliasDuplicateObjects: false });
 }
 
-function keyOf({ recipeText: text, inputScales }: Candidate): string {
-  return inputScales === undefined ? text : `${text}${JSON.stringify(inputScales)}`;
-}
-
 function resultOf(at: SearchCheckpoint, genome: Genome): EvolveResult {
   const { best, history, finished = '' } = at;
-  const decoded = best === null ? undefined : genome.decode(best.genotype);
-  if (best === null || decoded === undefined)
+  const recipe = best === null ? undefined : genome.decode(best.genotype);
+  if (best === null || recipe === undefined)
     throw new SearchError(
       'the search ended before any candidate had a score',
       'allow at least one generation: raise max_evaluations or max_generations',
     );
   return {
     best,
-    ...decoded,
-    recipeText: recipeText(decoded.recipe),
+    recipe,
+    recipeText: recipeText(recipe),
     history,
     evaluations: evaluationsOf(at),
     reason: finished,

@@ -3,15 +3,6 @@
 /** A recipe as the value of its YAML. */
 export type RecipeValue = Readonly<Record<string, unknown>>;
 
-export interface DecodedGenotype {
-  readonly recipe: RecipeValue;
-  /**
-   * Factors on the hidden state that enters each layer of the output, where a data-flow search looks for them. No weight can hold them:
-   * the runtime has to apply them (`merge_input_scales` of the configuration).
-   */
-  readonly inputScales?: readonly number[];
-}
-
 export interface Genome {
   /** Length of the search vector. */
   readonly size: number;
@@ -22,7 +13,23 @@ export interface Genome {
   /** Everything that `decode` depends on, as plain values: a checkpoint of another definition is refused. */
   readonly definition: Readonly<Record<string, unknown>>;
   /** The recipe of a search vector, or undefined if it stands for none: it then ranks last. */
-  decode(genotype: ArrayLike<number>): DecodedGenotype | undefined;
+  decode(genotype: ArrayLike<number>): RecipeValue | undefined;
+}
+
+/** The recipe with other names of its models, as when it moves to another folder. */
+export function renameModels(recipe: RecipeValue, rename: (reference: string) => string): RecipeValue {
+  const renamed = (key: string, value: unknown): unknown => {
+    if (typeof value === 'string') return isReference(key, value) ? rename(value) : value;
+    if (Array.isArray(value)) return value.map((item) => renamed('', item));
+    if (typeof value === 'object' && value !== null) return renameModels(value as RecipeValue, rename);
+    return value;
+  };
+  return Object.fromEntries(Object.entries(recipe).map(([key, value]) => [key, renamed(key, value)]));
+}
+
+function isReference(key: string, value: string): boolean {
+  if (key === 'tokenizer_source') return value !== 'union' && value !== 'base';
+  return key === 'model' || key === 'base_model' || key === 'outside_layers';
 }
 
 /** Whether a vector has the genome's length and holds finite numbers. */

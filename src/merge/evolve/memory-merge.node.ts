@@ -41,8 +41,13 @@ const methods = recipeMethods;
 /** Buffers of the stream; the tensors come on top. */
 const BUFFER_BYTES = 256e6;
 
+export interface MemoryMergerOptions {
+  /** Where relative paths of recipes are looked up before the working folder. Default: the working folder alone. */
+  readonly folder?: string;
+}
+
 /** @param kernels - stay the caller's. */
-export function createMemoryMerger(kernels: Kernels): MemoryMerger {
+export function createMemoryMerger(kernels: Kernels, options: MemoryMergerOptions = {}): MemoryMerger {
   let opened: { key: string; models: OpenedModels } | undefined;
   let held = new Map<string, { key: string; tensor: MemoryTensor }>();
   let before: Promise<unknown> = Promise.resolve();
@@ -54,7 +59,7 @@ export function createMemoryMerger(kernels: Kernels): MemoryMerger {
     if (opened?.key === key) return opened.models;
     await opened?.models.close();
     opened = undefined;
-    const models = await openModels(recipe);
+    const models = await openModels(recipe, options);
     opened = { key, models };
     held = new Map();
     return models;

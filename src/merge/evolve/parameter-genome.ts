@@ -46,7 +46,8 @@ export function parameterGenome(options: ParameterGenomeOptions): Genome {
   const sets = filters.length + 1;
   const holders = genes.some((gene) => gene.scope === 'global') ? 1 : models.length;
   const size = groups * holders * sets * genes.length;
-  const startOf = (gene: Gene): number => (gene.start === 'share' ? 1 / models.length : gene.start);
+  const startOf = (gene: Gene): number =>
+    gene.start === 'share' ? 1 / models.length : gene.start / (gene.unit ?? 1);
 
   return {
     size,
@@ -62,8 +63,8 @@ export function parameterGenome(options: ParameterGenomeOptions): Genome {
           options,
         );
       const layout = { options, genes, groups, granularity, at };
-      if (mergeMethod === 'slerp') return { recipe: slerpRecipe(layout) };
-      return { recipe: smooth || groups === 1 ? wholeRecipe(layout) : slicedRecipe(layout) };
+      if (mergeMethod === 'slerp') return slerpRecipe(layout);
+      return smooth || groups === 1 ? wholeRecipe(layout) : slicedRecipe(layout);
     },
   };
 }
@@ -121,8 +122,10 @@ function check(options: ParameterGenomeOptions, genes: readonly Gene[]): void {
 /** The value that a number of the vector stands for. */
 function expressed(value: number, gene: Gene, options: ParameterGenomeOptions): number {
   const bounds = options.bounds?.[gene.name];
-  if (bounds !== undefined) return intoBounds(value, bounds);
-  const folded = gene.fold === 'weight' && options.allowNegativeWeights ? value : Math.abs(value);
+  const inUnits = value * (gene.unit ?? 1);
+  if (bounds !== undefined) return intoBounds(inUnits, bounds);
+  const folded = gene.fold === 'weight' && options.allowNegativeWeights ? inUnits : Math.abs(inUnits);
+  if (gene.fold === 'switch') return folded >= 0.5 ? 1 : 0;
   const { lower, upper } = gene.clamp ?? { lower: Number.NEGATIVE_INFINITY, upper: Number.POSITIVE_INFINITY };
   return Math.min(upper, Math.max(lower, folded));
 }

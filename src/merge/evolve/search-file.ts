@@ -52,12 +52,39 @@ const optimizer = z.strictObject({
   max_evaluations: whole.optional(),
   max_generations: whole.optional(),
   restarts: z.int().min(0).default(0),
+  /** Wall time of this process; where it ends the search depends on the machine. */
+  max_seconds: z.number().positive().optional(),
   target: z.number().optional(),
   variant: z.enum(['tutorial', 'purecma']).default('tutorial'),
 });
 
 const goal = z.enum(['maximize', 'minimize']).default('maximize');
 const timeout = z.number().positive().max(2_000_000).default(3600);
+
+const name = z.string().min(1);
+/** A task of a command or a module: how much of the metric that bears its name goes into the score. */
+const weighed = z.union([
+  name.transform((text) => ({ name: text, weight: 1 })),
+  z.strictObject({ name, weight: z.number().default(1) }),
+]);
+const metric = z.enum(['accuracy', 'loss']);
+/** A part of a built-in task's examples. A loss weighs -1 unless told otherwise. */
+const slice = z.strictObject({
+  name,
+  /** Labels of the examples that count. Default: all. */
+  classes: z.array(z.int().min(0)).min(1).optional(),
+  metric: metric.optional(),
+  weight: z.number().optional(),
+});
+
+/** Tasks by name, each once. */
+function named<T extends z.ZodType<{ name: string }>>(task: T) {
+  return z
+    .array(task)
+    .min(1)
+    .refine((tasks) => new Set(tasks.map((one) => one.name)).size === tasks.length, 'two tasks have one name')
+    .optional();
+}
 
 const fitness = {
   command: z.strictObject({
@@ -67,12 +94,16 @@ const fitness = {
     /** Seconds. */
     timeout,
     goal,
+    /** The program then prints a JSON object with a number for each; the score is their weighted sum. */
+    tasks: named(weighed),
   }),
   module: z.strictObject({
     type: z.literal('module'),
     /** A JavaScript module that exports `fitness({ model, recipe, generation, index, signal })`. */
     module: z.string().min(1),
     goal,
+    /** The function then returns an object with a number for each; the score is their weighted sum. */
+    tasks: named(weighed),
   }),
   builtin: z.strictObject({
     type: z.literal('builtin'),
@@ -83,7 +114,9 @@ const fitness = {
     limit: whole.optional(),
     /** Scoring on test data makes the test part of the search: its accuracy no longer says how well the winner does. */
     part: z.enum(['train', 'test']).default('test'),
-    metric: z.enum(['accuracy', 'loss']).default('accuracy'),
+    metric: metric.default('accuracy'),
+    /** Default: one, of all examples. */
+    tasks: named(slice),
   }),
 };
 
@@ -149,22 +182,49 @@ function knownKeys(plain: unknown, path: readonly PropertyKey[]): string[] {
   if (section === undefined) return Object.keys(schema.shape);
   if (section === 'optimizer') return Object.keys(optimizer.shape);
   const written = (plain as Record<string, Record<string, unknown>>)[String(section)];
-  if (section === 'fitness') {
+  if (section === 'fitness' && path.length === 1) {
     const type = written?.type as keyof typeof fitness;
     return Object.keys(fitness[type]?.shape ?? {});
   }
-  if (path.length > 1) return ['model', 'layers'];
+  if (path.length > 1) return path[1] === 'tasks' ? taskKeys(written?.type) : ['model', 'layers'];
   return Object.keys(written?.kind === 'dataflow' ? dataflow.shape : parameters.shape);
 }
 
+function taskKeys(type: unknown): string[] {
+  return type === 'builtin' ? Object.keys(slice.shape) : ['name', 'weight'];
+}
+
+/** Every model that the file names, each once. */
+export function modelsOf({ genome }: SearchFile): string[] {
+  const listed = genome.kind === 'dataflow' ? genome.models.map((entry) => entry.model) : genome.models;
+  const base = genome.kind === 'parameters' && genome.base_model !== undefined ? [genome.base_model] : [];
+  return [...new Set([...listed, ...base])];
+}
+
+/** Parts of the names of benchmarks whose test sets are public. */
+const BENCHMARKS =
+  /\b(arc|bbh|boolq|drop|gpqa|gsm8?k|hellaswag|humaneval|ifeval|lambada|math|mbpp|mgsm|mmlu|openbookqa|piqa|squad|triviaqa|truthfulqa|winogrande)\b/i;
+
+/** What a search is told about leakage: a winner chosen on test data looks better there than it is. */
+export function leakageWarnings({ fitness: judged }: SearchFile): string[] {
+  const known = (judged.tasks ?? []).filter((task) => BENCHMARKS.test(task.name.replaceAll('_', ' ')));
+  const warnings = known.map(
+    (task) =>
+      `task ${task.name} bears the name of a public benchmark: if the search sees its test set, the winner's score there says nothing`,
+  );
+  if (judged.type === 'builtin' && judged.part === 'test')
+    warnings.push(
+      `the search sees the test part of ${judged.task}: the winner's score there is better than it will be on new data (part: train keeps it apart)`,
+    );
+  return warnings;
+}
+
 export interface SearchFileContext {
-  /** A model reference of the file as recipes shall name it. */
-  resolveModel(reference: string): string;
   /** Layers of a model, as its configuration says. */
   layersOf(reference: string): Promise<number>;
 }
 
-/** The search that a file describes. @throws {SearchError} for a genome that cannot be. */
+/** The search that a file describes; its recipes name models as the file does, relative to its folder. @throws {SearchError} for a genome that cannot be. */
 export async function searchOf(file: SearchFile, context: SearchFileContext): Promise<Search> {
   const { optimizer: o } = file;
   return {
@@ -175,19 +235,17 @@ export async function searchOf(file: SearchFile, context: SearchFileContext): Pr
     maxEvaluations: o.max_evaluations,
     maxGenerations: o.max_generations,
     restarts: o.restarts,
+    maxSeconds: o.max_seconds,
     target: o.target,
     variant: o.variant,
   };
 }
 
-async function genomeOf(
-  genome: SearchFile['genome'],
-  { resolveModel, layersOf }: SearchFileContext,
-): Promise<Genome> {
+async function genomeOf(genome: SearchFile['genome'], { layersOf }: SearchFileContext): Promise<Genome> {
   const common = { dtype: genome.dtype, outDtype: genome.out_dtype };
   if (genome.kind === 'dataflow') {
     const models = genome.models.map(async (entry) => ({
-      model: resolveModel(entry.model),
+      model: entry.model,
       layers: entry.layers ?? (await layersOf(entry.model)),
     }));
     const { repeats, scales, max_layers: maxLayers } = genome;
@@ -196,9 +254,9 @@ async function genomeOf(
   const granularity = genome.layer_granularity;
   const bounds = genome.bounds && Object.entries(genome.bounds);
   return parameterGenome({
-    models: genome.models.map(resolveModel),
+    models: genome.models,
     mergeMethod: genome.merge_method,
-    baseModel: genome.base_model === undefined ? undefined : resolveModel(genome.base_model),
+    baseModel: genome.base_model,
     tokenizerSource: genome.tokenizer_source,
     layerGranularity: granularity,
     layers: granularity === 0 ? undefined : (genome.layers ?? (await layersOf(genome.models[0]))),

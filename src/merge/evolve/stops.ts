@@ -59,8 +59,13 @@ function spread(costs: readonly number[]): number {
 
 /** The lower median. */
 export function medianOf(values: readonly number[]): number {
+  return quantileOf(values, 0.5);
+}
+
+/** The value at rank floor(part (n - 1)) from the smallest. */
+export function quantileOf(values: readonly number[], part: number): number {
   const sorted = [...values].sort((a, b) => (a === b ? 0 : a < b ? -1 : 1));
-  return sorted[Math.floor((sorted.length - 1) / 2)];
+  return sorted[Math.floor(part * (sorted.length - 1))];
 }
 
 /** Whether three quarters of the candidates have the cost of the best. */

@@ -6,7 +6,7 @@ import { RecipeError } from '../errors.js';
 import { readInputs, readReference } from './read-models.js';
 import { readParameters } from './read-parameters.js';
 import { readTokenizer, readTokenizerSource } from './read-tokenizer.js';
-import { child, type RecipeReader, readMap, readText, refuse } from './reader.js';
+import { child, type RecipeReader, readList, readMap, readText, refuse, show } from './reader.js';
 import type { Recipe, RecipeDtype, RecipeModule } from './recipe.js';
 
 export interface ParseRecipeOptions {
@@ -30,6 +30,8 @@ const RECIPE_KEYS = [
   'chat_template',
   'name',
 ] as const;
+/** Keys of heddle's own, which the reference tool does not know. */
+const OWN_KEYS = ['outside_layers', 'merge_input_scales'] as const;
 
 const DTYPES: Readonly<Record<string, RecipeDtype>> = {
   bfloat16: 'BF16',
@@ -77,7 +79,7 @@ export function parseRecipes(text: string, options: ParseRecipeOptions = {}): Re
 }
 
 function readRecipe(reader: RecipeReader, node: ConfigNode, start: Origin): Recipe | undefined {
-  const map = readMap(reader, node, [], RECIPE_KEYS);
+  const map = readMap(reader, node, [], reader.strict ? RECIPE_KEYS : [...RECIPE_KEYS, ...OWN_KEYS]);
   if (map === undefined) return undefined;
   const method = readText(reader, child(map, 'merge_method'), ['merge_method']);
   if (method === undefined && child(map, 'merge_method') === undefined)
@@ -106,6 +108,7 @@ function readRecipe(reader: RecipeReader, node: ConfigNode, start: Origin): Reci
   const name = readText(reader, child(map, 'name'), ['name']);
   const parameters = readParameters(reader, child(map, 'parameters'), ['parameters']);
   const inputs = readInputs(reader, child(map, 'models'), child(map, 'slices'), []);
+  const ownKeys = reader.strict ? {} : readOwnKeys(reader, map, method, inputs.slices !== undefined);
   return {
     method: method ?? '',
     ...inputs,
@@ -117,9 +120,47 @@ function readRecipe(reader: RecipeReader, node: ConfigNode, start: Origin): Reci
     ...(setting && { tokenizer: setting }),
     ...(chatTemplate && { chatTemplate }),
     ...(name && { name }),
+    ...ownKeys,
     origin: map.entries.get('merge_method')?.keyOrigin ?? start,
     warnings: reader.warnings,
   };
+}
+
+function readOwnKeys(
+  reader: RecipeReader,
+  map: MapNode,
+  method: string | undefined,
+  sliced: boolean,
+): Pick<Recipe, 'outsideLayers' | 'inputScales'> {
+  const outside = child(map, 'outside_layers');
+  const scales = child(map, 'merge_input_scales');
+  if (outside !== undefined && !(sliced && method === 'passthrough'))
+    refuse(
+      reader,
+      'bad_recipe',
+      outside.origin,
+      ['outside_layers'],
+      'goes with slices of the method passthrough',
+      'remove it: other recipes merge what is outside the layers as well',
+    );
+  if (scales !== undefined && !sliced)
+    refuse(
+      reader,
+      'bad_recipe',
+      scales.origin,
+      ['merge_input_scales'],
+      'goes with slices',
+      'choose layers with `slices:`',
+    );
+  const outsideLayers = readReference(reader, outside, ['outside_layers']);
+  const inputScales = readList(reader, scales, ['merge_input_scales'])?.map((item, i) => {
+    if (item.kind === 'leaf' && typeof item.value === 'number' && Number.isFinite(item.value))
+      return item.value;
+    const path = ['merge_input_scales', i];
+    refuse(reader, 'bad_recipe', item.origin, path, `is ${show(item)}`, 'write a finite number');
+    return 1;
+  });
+  return { ...(outsideLayers && { outsideLayers }), ...(inputScales && { inputScales }) };
 }
 
 function isGiven(node: ConfigNode | undefined): boolean {

@@ -73,6 +73,10 @@ export interface Recipe extends MergeInputs {
   readonly outDtype?: RecipeDtype;
   readonly tokenizer?: TokenizerSetting;
   readonly chatTemplate?: string;
+  /** Where tensors before and behind the layers come from, instead of from the first and the last slice. `passthrough` with slices only. */
+  readonly outsideLayers?: ModelReference;
+  /** Factor on the hidden state that enters each layer of the output; with slices only. */
+  readonly inputScales?: readonly number[];
   /** Where `merge_method` stands, for messages about the recipe as a whole. */
   readonly origin: Origin;
   readonly warnings: readonly string[];
@@ -93,6 +97,7 @@ export function referencesOf(recipe: Recipe): ModelReference[] {
   };
   addInputs(recipe);
   for (const module of recipe.modules ?? []) addInputs(module);
+  add(recipe.outsideLayers);
   add(recipe.baseModel);
   const source = recipe.tokenizer?.source;
   if (typeof source === 'object') add(source);

@@ -3,6 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { dataflowGenome, decodeLayerPath } from '../../../src/merge/evolve/dataflow-genome.js';
 import { SearchError } from '../../../src/merge/evolve/errors.js';
+import { foundParameters } from '../../../src/merge/evolve/found-parameters.js';
+import { renameModels } from '../../../src/merge/evolve/genome.js';
 import { methodGenes } from '../../../src/merge/evolve/method-genes.js';
 import { type ParameterGenomeOptions, parameterGenome } from '../../../src/merge/evolve/parameter-genome.js';
 
@@ -10,13 +12,13 @@ const golden = (file: string) =>
   JSON.parse(readFileSync(new URL(`../../golden/merge/dfs-decode/${file}`, import.meta.url), 'utf8'));
 
 const recipeOf = (options: ParameterGenomeOptions, vector: number[]) =>
-  parameterGenome(options).decode(vector)?.recipe;
+  parameterGenome(options).decode(vector);
 
 describe('parameterGenome', () => {
   it('starts at equal weights and full density', () => {
     const genome = parameterGenome({ models: ['a', 'b', 'c', 'd'], mergeMethod: 'ties', baseModel: 'base' });
     expect(genome.start).toEqual([0.25, 1, 0.25, 1, 0.25, 1, 0.25, 1]);
-    expect(genome.decode(genome.start)?.recipe).toEqual({
+    expect(genome.decode(genome.start)).toEqual({
       merge_method: 'ties',
       base_model: 'base',
       models: ['a', 'b', 'c', 'd'].map((model) => ({ model, parameters: { weight: 0.25, density: 1 } })),
@@ -33,6 +35,28 @@ describe('parameterGenome', () => {
     expect(parameters({})).toEqual({ weight: 0.5, density: 1 });
     expect(parameters({ allowNegativeWeights: true })).toEqual({ weight: -0.5, density: 1 });
     expect(parameters({ bounds: { weight: { lower: -1, upper: 1 } } })).toEqual({ weight: -0.5, density: 1 });
+  });
+
+  it('starts every method at its own defaults, one step of the search being a like share of each', () => {
+    const parametersOf = (mergeMethod: string) => {
+      const genome = parameterGenome({ models: ['a'], mergeMethod, baseModel: 'base' });
+      return foundParameters(genome.decode(genome.start) ?? {}).map(({ name, value }) => [name, value]);
+    };
+    expect(parametersOf('breadcrumbs')).toEqual([
+      ['weight', 1],
+      ['density', 1],
+      ['gamma', 0.01],
+    ]);
+    expect(parametersOf('nearswap')).toEqual([['t', 0.001]]);
+    expect(parametersOf('ram')).toEqual([['epsilon', 1e-5]]);
+    expect(parametersOf('ramplus_tl')).toEqual([
+      ['r', 0.1],
+      ['alpha', 0.2],
+    ]);
+    expect(parametersOf('model_stock')).toEqual([['filter_wise', 0]]);
+    expect(parametersOf('passthrough')).toEqual([['scale', 1]]);
+    const stock = parameterGenome({ models: ['a', 'b'], mergeMethod: 'model_stock', baseModel: 'base' });
+    expect(foundParameters(stock.decode([-0.7]) ?? {})[0].value).toBe(1);
   });
 
   it('orders the vector as groups, models, sets, params', () => {
@@ -105,7 +129,7 @@ describe('parameterGenome', () => {
       });
       fc.assert(
         fc.property(vectors, (vector) => {
-          const text = JSON.stringify(genome.decode(vector)?.recipe);
+          const text = JSON.stringify(genome.decode(vector));
           expect(text).toContain(mergeMethod);
           expect(text).not.toContain('null');
         }),
@@ -131,6 +155,51 @@ describe('parameterGenome', () => {
   });
 });
 
+describe('foundParameters', () => {
+  it('lists the numbers of slices, filters and gradients with where they hold', () => {
+    const options = { models: ['a', 'b'], mergeMethod: 'linear', layers: 4, layerGranularity: 2 };
+    const sliced = recipeOf({ ...options, filters: ['mlp'] }, [1, 2, 3, 4, 5, 6, 7, 8]) ?? {};
+    expect(foundParameters(sliced).map(({ model, where, value }) => [model, where, value])).toEqual([
+      ['a', 'layers 0 to 1, names with mlp', 1],
+      ['a', 'layers 0 to 1, other names', 2],
+      ['b', 'layers 0 to 1, names with mlp', 3],
+      ['b', 'layers 0 to 1, other names', 4],
+      ['a', 'layers 2 to 3, names with mlp', 5],
+      ['a', 'layers 2 to 3, other names', 6],
+      ['b', 'layers 2 to 3, names with mlp', 7],
+      ['b', 'layers 2 to 3, other names', 8],
+    ]);
+    const smooth = recipeOf({ ...options, smooth: true }, [1, 2, 3, 4]) ?? {};
+    expect(foundParameters(smooth).map(({ where, value }) => [where, value])).toEqual([
+      ['at 0 of 1 through the layers', 1],
+      ['at 1 of 1 through the layers', 3],
+      ['at 0 of 1 through the layers', 2],
+      ['at 1 of 1 through the layers', 4],
+    ]);
+  });
+});
+
+describe('renameModels', () => {
+  it('renames models and bases alone', () => {
+    const recipe = {
+      merge_method: 'linear',
+      base_model: 'a',
+      tokenizer_source: 'union',
+      slices: [
+        { base_model: 'a', sources: [{ model: 'a', layer_range: [0, 1], parameters: { weight: 1 } }] },
+      ],
+    };
+    expect(renameModels(recipe, (name) => `x/${name}`)).toEqual({
+      merge_method: 'linear',
+      base_model: 'x/a',
+      tokenizer_source: 'union',
+      slices: [
+        { base_model: 'x/a', sources: [{ model: 'x/a', layer_range: [0, 1], parameters: { weight: 1 } }] },
+      ],
+    });
+  });
+});
+
 describe('dataflowGenome', () => {
   it('decodes the golden genome', () => {
     const { M, indicator, W } = golden('genome.json');
@@ -151,8 +220,9 @@ describe('dataflowGenome', () => {
     });
     expect(genome.size).toBe(10 + 25);
     expect(genome.decode(genome.start)).toEqual({
-      recipe: { merge_method: 'passthrough', slices: [{ sources: [{ model: 'a', layer_range: [0, 3] }] }] },
-      inputScales: [1, 1, 1],
+      merge_method: 'passthrough',
+      slices: [{ sources: [{ model: 'a', layer_range: [0, 3] }] }],
+      merge_input_scales: [1, 1, 1],
     });
   });
 
@@ -164,12 +234,18 @@ describe('dataflowGenome', () => {
       ],
       repeats: 2,
     });
-    expect(genome.decode([1, 1, 0, 1, -1, 1, 1, 1])?.recipe.slices).toEqual([
-      { sources: [{ model: 'a', layer_range: [0, 2] }] },
-      { sources: [{ model: 'b', layer_range: [1, 2] }] },
-      { sources: [{ model: 'a', layer_range: [1, 2] }] },
-      { sources: [{ model: 'b', layer_range: [0, 2] }] },
-    ]);
+    expect(genome.decode([1, 1, 0, 1, -1, 1, 1, 1])).toEqual({
+      merge_method: 'passthrough',
+      slices: [
+        { sources: [{ model: 'a', layer_range: [0, 2] }] },
+        { sources: [{ model: 'b', layer_range: [1, 2] }] },
+        { sources: [{ model: 'a', layer_range: [1, 2] }] },
+        { sources: [{ model: 'b', layer_range: [0, 2] }] },
+      ],
+      // Embedding, final norm and head are the first model's, wherever the path begins and ends.
+      outside_layers: 'a',
+    });
+    expect(genome.decode([1, -1, 1, -1, 1, -1, -1, -1])).not.toHaveProperty('outside_layers');
     expect(genome.decode(new Array(8).fill(-1))).toBeUndefined();
   });
 });

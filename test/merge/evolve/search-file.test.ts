@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { ConfigError } from '../../../src/config/errors.js';
-import { parseSearchFile, searchOf } from '../../../src/merge/evolve/search-file.js';
+import {
+  leakageWarnings,
+  modelsOf,
+  parseSearchFile,
+  searchOf,
+} from '../../../src/merge/evolve/search-file.js';
 
 const text = `genome:
   kind: parameters
@@ -23,7 +28,7 @@ function problemsOf(file: string) {
   return [];
 }
 
-const context = { resolveModel: (name: string) => `/home/${name}`, layersOf: async () => 6 };
+const context = { layersOf: async () => 6 };
 
 describe('parseSearchFile', () => {
   it('fills in defaults and asks the model for its layers', async () => {
@@ -34,8 +39,7 @@ describe('parseSearchFile', () => {
     const { genome } = await searchOf(file, context);
     // Three groups of two layers, two models.
     expect(genome.size).toBe(6);
-    const { recipe } = genome.decode(genome.start) ?? {};
-    expect(JSON.stringify(recipe)).toContain('/home/./b');
+    expect(JSON.stringify(genome.decode(genome.start))).toContain('"./b"');
   });
 
   it('reads data-flow genomes', async () => {
@@ -63,6 +67,26 @@ fitness: {type: builtin, task: mnist-lr}
       expect(others).toEqual([]);
       expect(problem).toMatchObject({ path, line, hint: `did you mean ${near}?` });
     }
+  });
+
+  it('reads tasks, and refuses two of one name', () => {
+    const tasks = (list: string) => problemsOf(`${text}  tasks: ${list}\n`);
+    expect(tasks('[gsm, {name: loss, weight: -2}]')).toEqual([]);
+    expect(parseSearchFile(`${text}  tasks: [gsm]\n`, 'x').fitness).toMatchObject({
+      tasks: [{ name: 'gsm', weight: 1 }],
+    });
+    expect(tasks('[a, {name: a}]')[0].message).toMatch(/one name/);
+    expect(tasks('[{name: a, wieght: 1}]').length).toBe(1);
+  });
+
+  it('warns of benchmarks by name and of the test part, and lists the models', () => {
+    const warn = (file: string) => leakageWarnings(parseSearchFile(file, 'x'));
+    expect(warn(text)).toEqual([]);
+    expect(warn(`${text}  tasks: [my_gsm8k_dev, mmlu, mathilda_pets, pets]\n`)).toHaveLength(2);
+    const builtin = text.replace(/type: command\n {2}command.*/, 'type: builtin\n  task: mnist-lr');
+    expect(warn(builtin)).toEqual([expect.stringContaining('test part of mnist-lr')]);
+    expect(warn(`${builtin}  part: train\n`)).toEqual([]);
+    expect(modelsOf(parseSearchFile(text, 'x'))).toEqual(['./a', './b']);
   });
 
   it('refuses wrong values, and files that are none', () => {
