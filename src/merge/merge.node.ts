@@ -17,7 +17,8 @@ import { type PlanOptions, planMerge } from './planner.js';
 import { checkMethods } from './planner-context.js';
 import { describePlan, type PlanDescription } from './planner-describe.js';
 import type { OpenedModels } from './planner-models.js';
-import { openModels } from './planner-models.node.js';
+import { diskStore, openModels } from './planner-models.node.js';
+import { likenessNotes, vocabularyNotes } from './preflight.js';
 import { documentOrder } from './recipe/documents.js';
 import { parseRecipes } from './recipe/parse.js';
 import type { Recipe } from './recipe/recipe.js';
@@ -103,7 +104,7 @@ export async function mergeRecipe(
 }
 
 /**
- * What a merge would do, and what looks wrong, without reading a tensor.
+ * What a merge would do, and what looks wrong: from headers and tokenizers, and from the beginnings of some tensors.
  *
  * @param recipe - of one document: one that uses another's output cannot be planned until that is written.
  * @throws {RecipeError}, {MergeError}, {MergeMethodError} and {ModelFileError} as `mergeRecipe`.
@@ -132,7 +133,16 @@ export async function planRecipe(recipe: string, options: MergeOptions = {}): Pr
       kernels,
       workers: options.workers ?? platform.availableParallelism(),
     });
-    return { ...description, peakBytes: Math.min(description.peakBytes, options.memory ?? DEFAULT_MEMORY) };
+    const sources = plan.models.map(({ path }) => inputs.sources.get(path) as ModelSource);
+    return {
+      ...description,
+      peakBytes: Math.min(description.peakBytes, options.memory ?? DEFAULT_MEMORY),
+      warnings: [
+        ...description.warnings,
+        ...(await vocabularyNotes(documents[0], inputs.models, diskStore())),
+        ...(await likenessNotes(plan, sources, kernels)),
+      ],
+    };
   } finally {
     await inputs.close();
     kernels.dispose();

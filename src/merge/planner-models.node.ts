@@ -20,7 +20,11 @@ export interface OpenModelsOptions {
  * @throws {MergeError} of class `bad_model_reference` for a path that is not there; as `openModel` for files that cannot be read.
  */
 export function openModels(recipe: Recipe, options: OpenModelsOptions = {}): Promise<OpenedModels> {
-  const store: ModelStore = {
+  return openModelsFrom(recipe, diskStore(options));
+}
+
+export function diskStore(options: OpenModelsOptions = {}): ModelStore {
+  return {
     find: (reference, path) => findModel(reference, path, options),
     open: openModel,
     join,
@@ -28,7 +32,6 @@ export function openModels(recipe: Recipe, options: OpenModelsOptions = {}): Pro
     readText: async (path) => (await readBytes(path))?.toString('utf8'),
     readBytes,
   };
-  return openModelsFrom(recipe, store);
 }
 
 async function findModel(

@@ -11,7 +11,7 @@ import type { ModelReference } from './recipe/model-reference.js';
 import { type Recipe, referencesOf } from './recipe/recipe.js';
 import { openSidecar } from './sidecars/sidecar.js';
 import { SENTENCE_PIECE_FILES } from './tokenizer/output-files.js';
-import { readTokenizerFacts } from './tokenizer/vocabulary.js';
+import { readTokenizerFacts, type TokenizerFacts } from './tokenizer/vocabulary.js';
 
 export interface OpenedModels {
   /** By the text of the reference: what `planMerge` takes. */
@@ -99,6 +99,16 @@ export async function openModelsFrom(recipe: Recipe, store: ModelStore): Promise
     throw error;
   }
   return { models, sources, close };
+}
+
+/** The vocabulary of a place; undefined if it has none that can be read. @throws {MergeError} of class `bad_tokenizer` */
+export async function readTokenizer(
+  store: ModelStore,
+  place: string,
+  name: string,
+): Promise<TokenizerFacts | undefined> {
+  const { texts, pieces } = await readCompanions(store, place, true);
+  return readTokenizerFacts(name, texts, pieces);
 }
 
 async function readCompanions(

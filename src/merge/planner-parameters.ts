@@ -1,6 +1,7 @@
 /** Values of a method's parameters for one tensor: the first scope that has one wins. */
 import type { MergeMethod, ParameterSpec } from '../combine/merge/method.js';
 import { nearest } from '../config/names.js';
+import type { OutputTensor } from './plan.js';
 import type { PlanProblem } from './planner-problems.js';
 import { evaluateParameter, matches, type Parameters } from './recipe/parameter-value.js';
 import type { Recipe } from './recipe/recipe.js';
@@ -192,4 +193,19 @@ export function unusedFilters(recipe: Recipe, tensors: readonly string[]): strin
         if (!tensors.some((tensor) => matches(filter, tensor)))
           unused.push(`${path}.${name}: no tensor's name contains the filter ${JSON.stringify(filter)}`);
   return unused;
+}
+
+/** Weights of both signs that are normalised by their sum: it can come near 0 and blow the result up. */
+export function mixedSigns(outputs: readonly OutputTensor[]): string[] {
+  const mixed = outputs.filter(({ method, perModel, global, base }) => {
+    const normalized = global.normalize === 1 || global.normalize_weights === 1;
+    const weights = (perModel.weight ?? []).filter((_, k) => k !== base || method?.base !== 'required');
+    return normalized && weights.some((w) => w > 0) && weights.some((w) => w < 0);
+  });
+  const [first] = mixed;
+  if (first === undefined) return [];
+  const tensors = mixed.length === 1 ? first.name : `${mixed.length} tensors, as ${first.name}`;
+  return [
+    `weights of both signs are normalised by their sum in ${tensors}: it may come near 0; set normalize: false to add and subtract`,
+  ];
 }

@@ -5,7 +5,7 @@ import { createCodec } from '../../tensor/safetensors/codecs.js';
 import { bytesOf } from '../../tensor/safetensors/dtype.js';
 import type { InputTensor, MergePlan, OutputTensor } from '../plan.js';
 import { tensorContext } from '../planner-context.js';
-import { openAltered } from '../stream/altered-input.js';
+import { openInput } from '../stream/altered-input.js';
 import { MemoryBudgetError, NonFiniteOutputError } from '../stream/errors.js';
 import type { MemoryPlan } from '../stream/memory.js';
 import type { StreamOptions, TensorReport } from '../stream/stream.js';
@@ -95,7 +95,7 @@ async function readLayer(options: StreamOptions, layer: OutputTensor) {
   let bytes = 0;
   const read = async (input: InputTensor, size: number): Promise<Float32Array> => {
     const values = new Float32Array(size);
-    await openAltered({ sources, kernels, infoOf }, input)(values, 0);
+    await openInput({ sources, kernels, infoOf }, input)(values, 0);
     bytes += bytesOf(input.dtype, size);
     return values;
   };

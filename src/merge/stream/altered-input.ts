@@ -20,7 +20,8 @@ export function isAltered({ rows, adapter, scale }: InputTensor): boolean {
   return rows !== undefined || adapter !== undefined || scale !== undefined;
 }
 
-export function openAltered(access: InputAccess, input: InputTensor): AlteredInput {
+/** Reads an input as float32, altered or not. */
+export function openInput(access: InputAccess, input: InputTensor): AlteredInput {
   const stored = withAdapter(access, input);
   const { rows } = input;
   if (rows === undefined) return stored;

@@ -5,7 +5,7 @@ import type { ModelSource, TensorInfo } from '../../tensor/safetensors/source.js
 import type { ModelWriter } from '../../tensor/safetensors/writer.js';
 import { MergeError } from '../errors.js';
 import type { InputTensor, MergePlan, OutputTensor } from '../plan.js';
-import { isAltered, openAltered } from './altered-input.js';
+import { isAltered, openInput } from './altered-input.js';
 import { NonFiniteOutputError } from './errors.js';
 import type { Lane } from './lane.js';
 import { carve, chunkElements, type MemoryPlan, SLOTS } from './memory.js';
@@ -309,7 +309,7 @@ class StreamRun {
     const { sources, kernels } = this.options;
     const info = this.#infoOf(input.model, input.name);
     if (isAltered(input)) {
-      const read = openAltered({ sources, kernels, infoOf: (m, n) => this.#infoOf(m, n) }, input);
+      const read = openInput({ sources, kernels, infoOf: (m, n) => this.#infoOf(m, n) }, input);
       return {
         dtype: 'F32',
         read: async (begin, end, into) => {
