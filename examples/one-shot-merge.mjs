@@ -67,7 +67,7 @@ for (const reduce of [
   { type: 'ties', density: 0.5 },
   { type: 'dare-ties', density: 0.5 },
   'sce',
-  { type: 'fisher', floor: 1e-8 },
+  { type: 'fisher', labels: 'model' },
   { type: 'regmean', alpha: 0.95 },
 ]) {
   const { metrics, summary } = await federation({ update: { reduce } });
