@@ -103,6 +103,29 @@ const examples: Record<string, (stdout: string) => void> = {
     expect(stdout).toContain('b without its task: 3, 4, 0, 0\n');
     expect(stdout).toMatch(/^ERR_TASK_VECTOR_BASE: use the base that the fine-tune began from/m);
   },
+  'one-shot-merge.mjs'(stdout) {
+    const accuracy = (name: string): number => number(stdout, new RegExp(`^${name} +([\\d.]+) %`, 'm'));
+    const base = accuracy('base');
+    const own = [0, 1, 2, 3, 4, 5].map((client) => accuracy(`client ${client}`));
+    const mean = own.reduce((sum, each) => sum + each, 0) / 6;
+    expect(accuracy('mean of clients')).toBeCloseTo(mean, 1);
+    // Each client forgets the digits that it hardly has. 10,000 test images scatter by 0.5 %.
+    expect(Math.max(...own)).toBeLessThan(base - 5);
+    const merged = ['weighted-mean', 'model-stock', 'ties', 'dare-ties', 'sce', 'fisher', 'regmean'];
+    for (const rule of merged) expect(accuracy(rule), rule).toBeGreaterThan(mean + 10);
+    for (const rule of ['fisher', 'regmean']) {
+      expect(accuracy(rule), rule).toBeGreaterThan(base + 1.5);
+      expect(accuracy(rule), rule).toBeGreaterThan(accuracy('weighted-mean') + 1.5);
+    }
+    expect(number(stdout, /t = ([\d.]+), angle/)).toBeGreaterThan(0.3);
+    // 50,890 parameters of 6 clients; the Fisher information as much again; upper triangles of 784 and 64 inputs.
+    const sent = (rule: string): number => number(stdout, new RegExp(`^${rule} .* ([\\d.]+) MB`, 'm'));
+    const parameters = 6 * 4 * 50890;
+    expect(sent('model-stock')).toBeCloseTo(parameters / 1e6, 2);
+    expect(sent('fisher')).toBeCloseTo((2 * parameters) / 1e6, 2);
+    const triangles = (784 * 785) / 2 + (64 * 65) / 2;
+    expect(sent('regmean')).toBeCloseTo((parameters + 6 * 4 * triangles) / 1e6, 2);
+  },
   'own-trainer.mjs'(stdout) {
     expect(number(stdout, /accuracy ([\d.]+) %/)).toBeGreaterThan(90);
     expect(number(stdout, /training loss ([\d.]+)/)).toBeLessThan(0.3);
