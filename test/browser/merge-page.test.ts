@@ -251,6 +251,19 @@ describe('the merge page', () => {
     expect(await page.locator('#result-card').isHidden()).toBe(true);
   });
 
+  test('says that a file was changed after it was chosen', async () => {
+    writeFileSync(pathOf('fleeting.safetensors'), readFileSync(pathOf('a.safetensors')));
+    await choose('base.safetensors', 'fleeting.safetensors');
+    await page.waitForSelector('[data-model="fleeting.safetensors"] .facts:has-text("norm")');
+    await state('plan', 'ready');
+    writeFileSync(pathOf('fleeting.safetensors'), readFileSync(pathOf('b.safetensors')).subarray(0, 5000));
+    await page.getByRole('button', { name: 'Merge' }).click();
+    await state('merge', 'failed');
+    expect(await text('#plan .complaint')).toContain('fleeting.safetensors cannot be read any more');
+    expect(await text('#plan .hint')).toContain('choose the file again');
+    expect(await page.locator('#result-card').isHidden()).toBe(true);
+  });
+
   test('stops when it is told to, and merges again', async () => {
     await page.getByRole('button', { name: 'Use three small samples' }).click();
     await set('task_arithmetic');

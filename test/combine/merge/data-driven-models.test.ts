@@ -5,7 +5,7 @@ import { fisherMean, greedySoup, regMean } from '../../../src/combine/merge/data
 import { fisherMean as fisherOfVectors } from '../../../src/combine/merge/fisher.js';
 import type { NamedTensor } from '../../../src/combine/merge/models.js';
 import { InvalidArgumentError, ShapeMismatchError } from '../../../src/errors.js';
-import type { FlatModel } from '../../../src/tensor/safetensors/flat-model.js';
+import type { FlatModel, FlatTensor } from '../../../src/tensor/safetensors/flat-model.js';
 import { readModel } from '../../../src/tensor/safetensors/flat-model.node.js';
 import { randomTensor } from './fixtures.js';
 
@@ -13,8 +13,8 @@ const tensor = (shape: readonly number[], ...values: number[]): NamedTensor => (
   shape,
   values: Float32Array.from(values),
 });
-const ids = {
-  dtype: 'I64' as const,
+const ids: FlatTensor = {
+  dtype: 'I64',
   shape: [1],
   values: Float32Array.of(5),
   stored: Uint8Array.of(5, 0, 0, 0, 0, 0, 0, 0),
@@ -48,7 +48,7 @@ describe('Fisher-weighted averages of models', () => {
     const flat = models.map((one): FlatModel => {
       const w = one.get('w') ?? tensor([0]);
       return {
-        tensors: new Map([
+        tensors: new Map<string, FlatTensor>([
           ['w', { ...w, dtype: 'F32' as const }],
           ['ids', ids],
         ]),
@@ -97,7 +97,7 @@ describe('RegMean of models', () => {
 
 describe('greedy soup of models', () => {
   const flat = (...values: number[]): FlatModel => ({
-    tensors: new Map([
+    tensors: new Map<string, FlatTensor>([
       ['w', { dtype: 'F32', shape: [values.length], values: Float32Array.from(values) }],
       ['ids', ids],
     ]),

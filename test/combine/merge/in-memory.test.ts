@@ -106,6 +106,19 @@ describe('models in memory', () => {
     expect(() => linear([])).toThrow(/1 or more models, received 0/);
   });
 
+  it('has options that the compiler checks', () => {
+    const base = Float32Array.of(0, 0);
+    // @ts-expect-error a misspelt option
+    expect(() => ties([a, b], { base, densty: 0.5 })).toThrow(/did you mean "density"/);
+    // @ts-expect-error an option of another method
+    expect(() => linear([a, b], { density: 0.5 })).toThrow(/an option/);
+    // @ts-expect-error a method without its base
+    expect(() => mergeModels([a, b], { method: 'ties' })).toThrow(/base/);
+    // Recipes' spelling is taken where no compiler looks.
+    const options = { method: 'ties', base, density: 0.1, min_keep: 1 } as const;
+    expect([...mergeModels([a, b], options)]).toEqual([1, 1]);
+  });
+
   it('names the tensor and the model that do not fit', () => {
     const thrown = (act: () => unknown): unknown => {
       try {

@@ -11,18 +11,23 @@ import {
 } from '../../../src/combine/merge/task-vector-algebra.js';
 import { InvalidArgumentError } from '../../../src/errors.js';
 import { openModelBlobs } from '../../../src/tensor/safetensors/blob-reader.js';
-import { encodeModel, type FlatModel, readModelBlobs } from '../../../src/tensor/safetensors/flat-model.js';
+import {
+  encodeModel,
+  type FlatModel,
+  type FlatTensor,
+  readModelBlobs,
+} from '../../../src/tensor/safetensors/flat-model.js';
 import { modelSha256 } from '../../../src/tensor/safetensors/model-hash.js';
 import { randomTensor, tunedTensor } from './fixtures.js';
 
-const ids = {
-  dtype: 'I64' as const,
+const ids: FlatTensor = {
+  dtype: 'I64',
   shape: [1],
   values: Float32Array.of(5),
   stored: Uint8Array.of(5, 0, 0, 0, 0, 0, 0, 0),
 };
 const modelOf = (values: Float32Array, dtype: 'F32' | 'BF16' = 'F32'): FlatModel => ({
-  tensors: new Map([
+  tensors: new Map<string, FlatTensor>([
     ['w', { dtype, shape: [values.length], values }],
     ['ids', ids],
   ]),
