@@ -19,9 +19,9 @@ interface MeasuringOptions {
 
 export interface FisherReducerOptions extends MeasuringOptions {
   /** Least Fisher information of an element, >= 0: where all are below it, the mean by weight. Default: 1e-6. */
-  floor?: number;
+  fisherFloor?: number;
   /** Divide each client's Fisher by its L2 norm over the whole model, so that no client outweighs the others. Default: false. */
-  normalize?: boolean;
+  normalizeFishers?: boolean;
   /**
    * `data`: the empirical Fisher information, of the labels of the data; `model`: in expectation over the labels that the model would
    * draw, at the cost of as many passes as there are classes. Default: 'data'.
@@ -44,12 +44,12 @@ export interface RegMeanReducerOptions extends MeasuringOptions {
  * @see Matena and Raffel 2022, "Merging Models with Fisher-Weighted Averaging" (arXiv 2111.09832), eq. 3.
  */
 export function fisher(options: FisherReducerOptions = {}): GatheringReducer {
-  const { floor = 1e-6, normalize = false, labels = 'data', examples } = options;
+  const { fisherFloor: floor = 1e-6, normalizeFishers = false, labels = 'data', examples } = options;
   checkExamples('fisher', examples);
   if (labels !== 'data' && labels !== 'model')
     throw new InvalidArgumentError('fisher', 'labels', 'data or model', labels);
   if (!(floor >= 0 && floor < Infinity))
-    throw new InvalidArgumentError('fisher', 'floor', 'a finite number of at least 0', floor);
+    throw new InvalidArgumentError('fisher', 'fisherFloor', 'a finite number of at least 0', floor);
   return {
     kind: 'gathering',
     name: 'fisher',
@@ -62,7 +62,7 @@ export function fisher(options: FisherReducerOptions = {}): GatheringReducer {
       const kernels = context?.kernels ?? currentKernels();
       const values = measured('fisher', updates, context).map((each) => valuesOf(each));
       // A client without any information has no direction to scale: its floor counts alone.
-      const norms = normalize ? values.map((each) => fisherNorm([each], kernels) || 1) : undefined;
+      const norms = normalizeFishers ? values.map((each) => fisherNorm([each], kernels) || 1) : undefined;
       const part = (vector: Float32Array): Float32Array => vector.subarray(begin, end);
       const options = { coefficients: shares(weights), floor, norms, kernels };
       fisherMean(updates.map(part), values.map(part), options, part(out));

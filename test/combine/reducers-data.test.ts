@@ -46,10 +46,10 @@ describe('fisher', () => {
     // f_k(w) = 1/2 sum_i h_ki (w_i - m_ki)^2 around w = 0: the minimum is sum_k h_ki m_ki / sum_k h_ki.
     const updates = [Float32Array.of(1, 2, -4), Float32Array.of(3, -2, 0)];
     const curvatures = [information(3, 1, 0.5), information(1, 1, 1.5)];
-    const step = reduce(fisher({ floor: 0 }), updates, [1, 1], contextOf(curvatures, 3));
+    const step = reduce(fisher({ fisherFloor: 0 }), updates, [1, 1], contextOf(curvatures, 3));
     expect([...step]).toEqual([1.5, 0, -1]);
     // Weights scale a client's function: 2 f_1 + f_2.
-    const weighted = reduce(fisher({ floor: 0 }), updates, [2, 1], contextOf(curvatures, 3));
+    const weighted = reduce(fisher({ fisherFloor: 0 }), updates, [2, 1], contextOf(curvatures, 3));
     expect(weighted[0]).toBeCloseTo(9 / 7, 6);
     expect(weighted[1]).toBeCloseTo(2 / 3, 6);
     expect(weighted[2]).toBeCloseTo(-1.6, 6);
@@ -59,17 +59,17 @@ describe('fisher', () => {
     const updates = [Float32Array.of(1, 0), Float32Array.of(3, 2)];
     // Norms 5 and 10: 0.6 and 0.8 against 0.6 and 0.8.
     const proportional = contextOf([information(3, 4), information(6, 8)], 2);
-    const even = reduce(fisher({ normalize: true }), updates, [1, 1], proportional);
+    const even = reduce(fisher({ normalizeFishers: true }), updates, [1, 1], proportional);
     expect(even[0]).toBeCloseTo(2, 6);
     expect(even[1]).toBeCloseTo(1, 6);
     const faint = contextOf([information(1e-9, 3), information(2e-9, 1e-9)], 2);
-    const raised = reduce(fisher({ floor: 1e-6 }), updates, [1, 1], faint);
+    const raised = reduce(fisher({ fisherFloor: 1e-6 }), updates, [1, 1], faint);
     expect(raised[0]).toBeCloseTo(2, 6);
     expect(raised[1]).toBeCloseTo(0, 5);
     const none = contextOf([information(0, 0), information(0, 1)], 2);
-    expect([...reduce(fisher({ floor: 0 }), updates, [1, 1], none)]).toEqual([2, 2]);
+    expect([...reduce(fisher({ fisherFloor: 0 }), updates, [1, 1], none)]).toEqual([2, 2]);
     const silent = reduce(
-      fisher({ floor: 1, normalize: true }),
+      fisher({ fisherFloor: 1, normalizeFishers: true }),
       updates,
       [1, 1],
       contextOf([information(0, 0), information(0, 0)], 2),
@@ -80,7 +80,7 @@ describe('fisher', () => {
   it('gives the same in ranges as at once', () => {
     const updates = [Float32Array.of(1, 2, -4), Float32Array.of(3, -2, 0)];
     const context = contextOf([information(3, 1, 0.5), information(1, 1, 1.5)], 3);
-    for (const options of [{}, { normalize: true }]) {
+    for (const options of [{}, { normalizeFishers: true }]) {
       const whole = reduce(fisher(options), updates, [1, 2], context);
       const out = new Float32Array(3).fill(9);
       fisher(options).reduce(out, updates, [1, 2], 1, 3, context);
@@ -95,7 +95,7 @@ describe('fisher', () => {
     );
     const models = ['m0', 'm1'].map((m) => readModel(`${name}/${m}`));
     const measured = ['m0', 'm1'].map((m) => readTensors(`${name}/fisher/${m}.safetensors`));
-    const reducer = fisher({ floor: params.fisher_floor, normalize: params.normalize_fishers });
+    const reducer = fisher({ fisherFloor: params.fisher_floor, normalizeFishers: params.normalize_fishers });
     // Flat, in the order of the first model: the norm is that of the whole.
     const flat = (model: Model): Float32Array =>
       Float32Array.from([...models[0].keys()].flatMap((tensor) => [...(model.get(tensor)?.values ?? [])]));
@@ -307,7 +307,7 @@ describe('regmean', () => {
 });
 
 it('both refuse options out of range, and updates without what was measured', () => {
-  expect(() => fisher({ floor: -1 })).toThrow('floor must be a finite number of at least 0');
+  expect(() => fisher({ fisherFloor: -1 })).toThrow('fisherFloor must be a finite number of at least 0');
   expect(() => regmean({ alpha: 1.5 })).toThrow('alpha must be a factor from 0 to 1');
   expect(() => fisher({ examples: 0 })).toThrow('examples must be an integer of at least 1');
   const updates = [Float32Array.of(1), Float32Array.of(2)];

@@ -84,7 +84,7 @@ const levels = ['base', 'avx2', 'avx512', 'neon'].filter(runsHere);
 
 describe('the same bytes', () => {
   const rules: Reduce[] = [
-    { type: 'fisher', normalize: true },
+    { type: 'fisher', normalizeFishers: true },
     'regmean',
     { type: 'model-stock', anchor: 'initial' },
     { type: 'dare-ties', density: 0.3 },

@@ -109,8 +109,8 @@ const merging = [
 const measuring = [
   z.strictObject({
     type: type('fisher', 'mean by diagonal Fisher information (Matena and Raffel 2022)'),
-    floor: least.default(1e-6).describe('least Fisher information of a weight, 0 or more'),
-    normalize: z
+    fisherFloor: least.default(1e-6).describe('least Fisher information of a weight, 0 or more'),
+    normalizeFishers: z
       .boolean()
       .default(false)
       .describe("divide each client's Fisher by its L2 norm over the model"),
