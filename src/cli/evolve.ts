@@ -2,8 +2,8 @@ import { setMaxListeners } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { Command } from 'commander';
-import { SearchAbortedError } from '../merge/evolve/errors.js';
-import { type Candidate, type EvolveResult, evolve } from '../merge/evolve/evolve.js';
+import { EvaluationError, SearchAbortedError } from '../merge/evolve/errors.js';
+import { type Candidate, type EvolveResult, evolve, recipeText } from '../merge/evolve/evolve.js';
 import {
   leakageWarnings,
   modelsOf,
@@ -12,7 +12,7 @@ import {
   type SearchFileContext,
   searchOf,
 } from '../merge/evolve/search-file.js';
-import { mergeRecipe } from '../merge/merge.node.js';
+import { mergeRecipe, planRecipe } from '../merge/merge.node.js';
 import { formatNumber, formatSeconds } from '../report/format.js';
 import { UsageError } from './errors.js';
 import { checkModels, searchKeeper, startingPoint } from './evolve-files.js';
@@ -108,6 +108,13 @@ async function evolveVerb(
   await checkModels(modelsOf(parsed), home, file);
   const search = await searchOf(parsed, fileContext(home));
   for (const warning of leakageWarnings(parsed)) output.note(`note: ${warning}`);
+  // What no candidate can mend, as a base that is missing, is said once and before anything is written.
+  const start = search.genome.decode(search.genome.start);
+  if (merge === mergeCandidate && start !== undefined)
+    await planRecipe(recipeText(start), {
+      baseFolder: home,
+      recipeName: `the recipe that ${file} starts from`,
+    });
   await mkdir(folder, { recursive: true });
   const checkpointPath = join(folder, 'checkpoint.json');
   const resume = await startingPoint(checkpointPath, options.resume === true);
@@ -118,6 +125,7 @@ async function evolveVerb(
   const release = listenForInterrupt(stop, output);
   const title = basename(file);
   const keep = searchKeeper({ folder, home }, { title, scored: scoredBy(parsed), search });
+  const likewise = repetition();
   const progress = searchProgress(output, search.maxEvaluations);
   try {
     const result = await evolve(search, {
@@ -135,7 +143,7 @@ async function evolveVerb(
       onFailure: ({ generation, index }, error) => {
         progress.clear();
         output.note(
-          `candidate ${index + 1} of generation ${generation} failed twice and ranks last: ${messageOf(error)}`,
+          `candidate ${index + 1} of generation ${generation} failed twice and ranks last${likewise(messageOf(error))}`,
         );
       },
       onGeneration: (record) => {
@@ -155,6 +163,8 @@ async function evolveVerb(
       await keep.flush();
       output.note(`continue with: heddle evolve ${file} ${folder} --resume`);
     }
+    // Failures of a broken evaluator are not to be gone on from.
+    if (error instanceof EvaluationError) await rm(checkpointPath, { force: true });
     throw error;
   } finally {
     await fitness.dispose();
@@ -200,14 +210,14 @@ function fileContext(home: string): SearchFileContext {
 
 /** The merged model exists while it is scored. */
 async function withMergedModel<T>(
-  { recipeText }: Candidate,
+  { recipeText: recipe }: Candidate,
   { folder, home, merge, signal }: { folder: string; home: string; merge: MergeRecipe; signal: AbortSignal },
   score: (model: string) => Promise<T>,
 ): Promise<T> {
   const place = await mkdtemp(join(folder, '.candidate-'));
   try {
     const model = join(place, 'model');
-    await merge(recipeText, model, { signal, baseFolder: home });
+    await merge(recipe, model, { signal, baseFolder: home });
     return await score(resolve(model));
   } finally {
     await rm(place, { recursive: true, force: true });
@@ -293,6 +303,17 @@ function searchProgress({ stderr, quiet }: Output, limit: number | undefined): S
 
 function shown(value: number | null): string {
   return value === null ? '–' : String(Number(value.toPrecision(6)));
+}
+
+/** Says a message once, however often it comes in a row. */
+function repetition(): (message: string) => string {
+  let last: string | undefined;
+  return (message) => {
+    const bare = message.replaceAll(/\.candidate-\w+/g, '');
+    if (bare === last) return ' for the same reason';
+    last = bare;
+    return `: ${message}`;
+  };
 }
 
 function messageOf(error: unknown): string {

@@ -39,14 +39,14 @@ export const searchPageStyle = `:root{color-scheme:light dark;--paper:#faf9f6;--
 @media (prefers-color-scheme:dark){:root{--paper:#15171b;--card:#1c1f25;--ink:#e4e5e8;--quiet:#9aa0ab;--line:#2e323a;--a:#76abe6;--b:#ee9a67;--c:#74c69d}}
 body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
 main{max-width:60rem;margin:0 auto;padding:2rem 1rem}h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}
-svg{display:block}.wide svg{width:100%;min-width:34rem;height:auto;background:var(--card);border:1px solid var(--line);border-radius:8px}
+svg{display:block}.plot svg{width:100%;min-width:34rem;height:auto;background:var(--card);border:1px solid var(--line);border-radius:8px}
 svg text{fill:var(--quiet);font-size:13px}.grid{stroke:var(--line)}.restart{stroke:var(--quiet);stroke-dasharray:3 4}
 polyline{fill:none}.far{stroke:var(--a);stroke-width:2.5}.mean,.task1{stroke:var(--b);stroke-width:1.8}.step,.task2{stroke:var(--c);stroke-width:1.8}.task0{stroke:var(--a);stroke-width:1.8}.task3{stroke:var(--quiet);stroke-width:1.8}
 .band{fill:var(--b);fill-opacity:.16}.dot{fill:var(--a);fill-opacity:.5}.single{fill:var(--paper)}
 .key{color:var(--a)}.key-mean,.key1{color:var(--b)}.key-step,.key2{color:var(--c)}.key0{color:var(--a)}.key3{color:var(--quiet)}
 p,dt,.keys{color:var(--quiet);margin:.3rem 0}.keys span{margin-right:1rem}
 dl{display:flex;flex-wrap:wrap;gap:.6rem 2rem;margin:1rem 0 0}dt{font-size:.85rem;margin:0}dd{margin:0;font-size:1.25rem;font-variant-numeric:tabular-nums}
-.wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{text-align:right;padding:.2rem .8rem;border-bottom:1px solid var(--line)}th{font-weight:600;color:var(--quiet)}
+.wide,.plot{overflow-x:auto}.name{white-space:nowrap}table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{text-align:right;padding:.2rem .8rem;border-bottom:1px solid var(--line)}th{font-weight:600;color:var(--quiet)}
 td.name,th.name{text-align:left}.bar{fill:var(--a)}.axis{stroke:var(--quiet)}
 pre{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:1rem;overflow:auto;max-height:30rem}`;
 
@@ -91,7 +91,7 @@ function facts({ records, best, finished }: SearchPageData): string {
     ['evaluations', String(last.evaluations)],
     ...(failed > 0 ? [['failed', String(failed)] satisfies [string, string]] : []),
     ...(last.restart > 0 ? [['restarts', String(last.restart)] satisfies [string, string]] : []),
-    ['state', finished ?? 'going on'],
+    ['state', finished === undefined ? 'going on' : `ended: ${finished}`],
     ...Object.entries(best?.perTask ?? {}).map(([name, value]): [string, string] => [name, score(value)]),
   ];
   const items = pairs.map(
@@ -125,11 +125,11 @@ function plots(records: readonly SearchPageRecord[]): string {
     lines: [{ kind: 'step', values: of((r) => r.sigma) }],
   });
   return `<h2>Score</h2>
-<div class="wide">${scores}</div>
+<div class="plot">${scores}</div>
 <p class="keys"><span><span class="key">━</span> best so far</span><span><span class="key">●</span> best of the generation</span><span><span class="key-mean">━</span> mean</span><span><span class="key-mean">▒</span> middle half of the candidates</span></p>
 ${taskPlot(records, common)}
 <h2>Step size</h2>
-<div class="wide">${steps}</div>`;
+<div class="plot">${steps}</div>`;
 }
 
 function taskPlot(
@@ -144,17 +144,19 @@ function taskPlot(
   }));
   const keys = names.map((name, i) => `<span><span class="key${i % 4}">━</span> ${escapeHtml(name)}</span>`);
   return `<h2>Tasks, of the best so far</h2>
-<div class="wide">${searchPlot({ ...common, label: 'Metrics of the best candidate by generation', height: 260, lines })}</div>
+<div class="plot">${searchPlot({ ...common, label: 'Metrics of the best candidate by generation', height: 260, lines })}</div>
 <p class="keys">${keys.join('')}</p>`;
 }
 
 function parameterTable(parameters: readonly FoundParameter[]): string {
   const largest = Math.max(...parameters.map(({ value }) => Math.abs(value))) || 1;
+  const signed = parameters.some(({ value }) => value < 0);
   const placed = parameters.some(({ where }) => where !== '');
   const rows = parameters.map(({ model, where, name, value }) => {
-    const length = ((50 * Math.abs(value)) / largest).toFixed(1);
-    const start = value < 0 ? (50 - Number(length)).toFixed(1) : '50';
-    const bar = `<svg width="100" height="12" aria-hidden="true"><line class="axis" x1="50" x2="50" y1="0" y2="12"/><rect class="bar" x="${start}" y="2" width="${length}" height="8"/></svg>`;
+    const length = ((signed ? 50 : 100) * Math.abs(value)) / largest;
+    const zero = signed ? 50 : 0.5;
+    const start = value < 0 ? zero - length : zero;
+    const bar = `<svg width="100" height="12" aria-hidden="true"><line class="axis" x1="${zero}" x2="${zero}" y1="0" y2="12"/><rect class="bar" x="${start.toFixed(1)}" y="2" width="${length.toFixed(1)}" height="8"/></svg>`;
     return `<tr><td class="name">${escapeHtml(model)}</td>${placed ? `<td class="name">${escapeHtml(where)}</td>` : ''}<td class="name">${escapeHtml(name)}</td><td>${shortNumber(value)}</td><td>${bar}</td></tr>`;
   });
   return `<div class="wide"><table>
