@@ -185,6 +185,7 @@ function readForm() {
     files: Object.fromEntries(models.map((model) => [model.name, model.file])),
     options: { seed: random ? byId('seed').value : '0', rawTensors: byId('lacking').value },
     reference: baseName ?? listed[0].name,
+    renamed: models.filter((model) => model.name !== model.file.name),
     method: name,
   };
 }

@@ -15,10 +15,10 @@ export function parameterValue(text) {
  */
 export function recipeText({ method, base, models, parameters, outDtype }) {
   const lines = [`merge_method: ${method}`];
-  if (base !== undefined) lines.push(`base_model: ${JSON.stringify(base)}`);
+  if (base !== undefined) lines.push(`base_model: ${reference(base)}`);
   lines.push('models:');
   for (const { name, parameters: own } of models) {
-    lines.push(`  - model: ${JSON.stringify(name)}`);
+    lines.push(`  - model: ${reference(name)}`);
     if (Object.keys(own).length > 0) lines.push(`    parameters: ${inline(own)}`);
   }
   if (Object.keys(parameters).length > 0) lines.push(`parameters: ${inline(parameters)}`);
@@ -31,12 +31,17 @@ function inline(values) {
   return `{${pairs.join(', ')}}`;
 }
 
-/** A name for a file that a recipe can hold without quirks, and that none of `taken` has. */
+/** A file's name, or that with a number where a file of the name is there already. */
 export function recipeName(fileName, taken) {
-  const plain = fileName.replace(/[^\w.-]+/g, '-');
-  const [, stem, end] = /^(.*?)(\.safetensors)?$/.exec(plain);
+  const [, stem, end = ''] = /^(.*?)(\.safetensors)?$/.exec(fileName);
   for (let n = 1; ; n++) {
-    const name = `${stem || 'model'}${n === 1 ? '' : `-${n}`}${end ?? ''}`;
+    const name = `${stem}${n === 1 ? '' : `-${n}`}${end}`;
     if (!taken.includes(name)) return name;
   }
+}
+
+/** A model as a recipe names it; the short form gives `@` and `+` a meaning, and leaves out spaces at the ends. */
+function reference(name) {
+  const text = JSON.stringify(name);
+  return /[@+]|^\s|\s$/.test(name) ? `{model: {path: ${text}}}` : text;
 }

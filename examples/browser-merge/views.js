@@ -98,8 +98,13 @@ function planTable(tensors) {
   );
 }
 
-/** @param merged - `{ url, fileName, summary, sha256, recipe, reference, options }` */
-export function resultView({ url, fileName, summary, sha256, recipe, reference, flags }) {
+/**
+ * @param merged.url - of the merged file, for the download.
+ * @param merged.reference - the model that changes are measured against.
+ * @param merged.renamed - models that have another name here than their file, as two of one name.
+ * @param merged.flags - what the command line has to be told besides the recipe.
+ */
+export function resultView({ url, fileName, summary, sha256, recipe, reference, renamed, flags }) {
   const download = make('a', {
     className: 'button primary',
     id: 'download',
@@ -133,6 +138,9 @@ export function resultView({ url, fileName, summary, sha256, recipe, reference, 
     changes(summary.layers, reference),
     make('h3', { textContent: 'The same bytes on the command line' }),
     make('p', { textContent: 'Save this as recipe.yml beside the models, then run the command below it.' }),
+    ...renamed.map(({ name, file }) =>
+      make('p', { textContent: `Another file has the name ${file.name}; call this one ${name}.` }),
+    ),
     make('pre', {}, make('code', { id: 'recipe', textContent: recipe })),
     make('pre', {}, make('code', { textContent: `npx heddle merge recipe.yml merged${flags}` })),
   ];

@@ -183,6 +183,21 @@ describe('the merge page', () => {
     expect(await text('#result')).toContain('npx heddle merge recipe.yml merged --seed 5');
   });
 
+  test('takes file names as they are, and tells two of one name apart', async () => {
+    const odd = pathOf('my <b>tune @2 + "more".safetensors');
+    writeFileSync(odd, readFileSync(pathOf('a.safetensors')));
+    mkdirSync(pathOf('other'));
+    writeFileSync(join(pathOf('other'), 'base.safetensors'), readFileSync(pathOf('b.safetensors')));
+    await page.setInputFiles('#files', [pathOf('base.safetensors'), odd]);
+    await set('slerp');
+    const { page: here, node } = await mergeInBoth();
+    expect(here).toBe(node);
+    await page.setInputFiles('#files', join(pathOf('other'), 'base.safetensors'));
+    await set('task_arithmetic');
+    await page.getByRole('button', { name: 'Merge' }).click();
+    await page.waitForFunction(() => document.body.textContent?.includes('call this one base-2.safetensors'));
+  });
+
   test('shows what is wrong with a file, and goes on without it', async () => {
     const bytes = readFileSync(pathOf('a.safetensors'));
     writeFileSync(pathOf('cut.safetensors'), bytes.subarray(0, 1000));
