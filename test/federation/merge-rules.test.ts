@@ -18,6 +18,7 @@ import { resolveBackend } from '../../src/kernels/select.js';
 import { mlp } from '../../src/nn/zoo.js';
 import { createInlineRunner } from '../../src/train/inline-runner.js';
 import { diagonalFisher, inputGrams } from '../../src/train/statistics.js';
+import type { Stage } from '../../src/update/stage.js';
 import { allow, blobs, lcg, options, rejection, simulate, trainer, watch } from './fixtures.js';
 
 type Reduce = NonNullable<SimulateOptions['update']>['reduce'];
@@ -357,6 +358,10 @@ describe('the configuration', () => {
     const pipeline = 'pipeline: [fisher-dropout: { rates: [0.5] }]';
     expect(problem(`{ reduce: ties, ${pipeline} }`, 'privacy: { unaccounted: allow }')).toContain(
       'update.reduce is ties, which merges whole models, but fisher-dropout sends sub-models',
+    );
+    const half: Stage = { name: 'half', plan: async () => undefined };
+    expect(() => resolveOptions(reducing('sce', { update: { pipeline: [half] } }))).toThrow(
+      'update.reduce is sce, which merges whole models, but half sends sub-models',
     );
   });
 

@@ -1,20 +1,24 @@
 import type { Path } from '../../config/tree.js';
+import type { CustomObjects } from './objects.js';
 import { isPlainReduce, reduceName } from './reduce.js';
 import type { CheckedConfig, Report } from './rule-context.js';
 import { type StageKind, stageKind } from './stages.js';
 
 /** A merge rule takes a coordinate that a client did not hold for one that it did not change. */
-export function checkReduce(config: CheckedConfig, report: Report): void {
+export function checkReduce(config: CheckedConfig, report: Report, { stages }: CustomObjects): void {
   const { reduce, pipeline } = config.update;
   if (config.strategy.type === 'custom' || isPlainReduce(reduce)) return;
-  const at = pipeline.findIndex((stage) => 'fisherDropout' in stage);
-  if (at >= 0)
+  pipeline.forEach((stage, at) => {
+    const plans = 'custom' in stage && stages[stage.custom.index]?.plan !== undefined;
+    if (!('fisherDropout' in stage) && !plans) return;
+    const name = plans ? stage.custom.name : 'fisher-dropout';
     report(
       ['update', 'reduce'],
-      `is ${reduceName(reduce)}, which merges whole models, but fisher-dropout sends sub-models`,
-      'set update.reduce to weighted-mean or mean-of-holders, or remove fisher-dropout',
-      ['update', 'pipeline', at, 'fisherDropout'],
+      `is ${reduceName(reduce)}, which merges whole models, but ${name} sends sub-models`,
+      `set update.reduce to weighted-mean or mean-of-holders, or remove ${name}`,
+      ['update', 'pipeline', at, stageKind(stage)],
     );
+  });
 }
 
 /** Order of the stages, and options that belong to another form of a stage. */

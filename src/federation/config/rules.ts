@@ -90,7 +90,7 @@ export function checkRules(config: CheckedConfig, tree: ConfigNode, objects: Cus
   checkClient(config, report);
   checkStrategy(config, report, objects);
   checkPipeline(config, report);
-  checkReduce(config, report);
+  checkReduce(config, report, objects);
   checkRun(config, report, objects);
   checkStrategyObject(config, report, tree);
   for (const { subject, message, hint } of privacyVerdict(config, objects).problems) {
