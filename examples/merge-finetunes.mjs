@@ -1,17 +1,16 @@
 // Three fine-tunes of one base, merged by ten methods, and how well each model does on what all three were trained for.
 //
 //   node examples/merge-finetunes.mjs            in a temporary folder
-//   node examples/merge-finetunes.mjs FOLDER     keeps models and recipes, for `npx heddle merge FOLDER/ties.yaml FOLDER/again`
+//   node examples/merge-finetunes.mjs FOLDER     keeps models and recipes, for `npx heddle merge FOLDER/ties.yml FOLDER/again`
 //
 // The base has seen 5,000 upright digits of MNIST. Three sites go on from it, each with digits as its own camera sees them: turned to
 // the left, turned to the right, and under noise. No site has another's images; the merged model shall serve all.
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import {
   dataset,
-  mergeRecipe,
   mlp,
   openTrainingSession,
   paramsOfTensors,
@@ -20,58 +19,72 @@ import {
   writeModel,
 } from 'heddle';
 import { readMnist } from 'heddle/data';
+import { gatherSidecars, mergeRecipe, soupModels } from 'heddle/merge';
 
 const kept = process.argv[2];
 const folder = kept ?? (await mkdtemp(join(tmpdir(), 'heddle-merge-')));
-const sites = ['left', 'right', 'noise'];
-
-const mnist = await loadMnist();
-const model = mlp();
-const session = await openTrainingSession(model);
 const path = (name) => join(folder, name);
-const percent = (x) => (100 * x).toFixed(2).padStart(6);
+const sites = ['left', 'right', 'noise'];
+const mnist = await loadMnist();
+const session = await openTrainingSession(mlp());
+const { spec } = session.model;
 
 // --- Models -------------------------------------------------------------------------------------------------------------------
 
 const base = await session.train(part(mnist.train, 0, 5000), { epochs: 5, seed: 1 });
 await save('base', base);
-const trainSets = sites.map((site, k) =>
-  seenBy(site, part(mnist.train, 5000 + 15000 * k, 20000 + 15000 * k)),
-);
-await Promise.all(
-  sites.map(async (site, k) =>
-    save(site, await session.train(trainSets[k], { params: base, epochs: 3, lr: 0.05, seed: 2 + k })),
-  ),
-);
+for (const [k, site] of sites.entries()) {
+  const images = seenBy(site, part(mnist.train, 5000 + 15000 * k, 20000 + 15000 * k));
+  await save(site, await session.train(images, { params: base, epochs: 3, lr: 0.05, seed: 2 + k }));
+  // What `fisher` and `regmean` weigh a model by, measured where it was trained: the data stay at the site.
+  const index = Uint32Array.from({ length: 5000 }, (_, i) => i);
+  await gatherSidecars(path(site), session, images, { index, overwrite: true });
+}
+// To choose by, and to report: images that no training saw, as all three sites see them.
+const validation = sites.map((site) => seenBy(site, part(mnist.train, 50000, 52000)));
 const test = sites.map((site) => seenBy(site, mnist.test));
 
-// --- Merges: recipes as mergekit writes them ------------------------------------------------------------------------------------
+// --- Merges: recipes as mergekit writes them, and two methods that it has not -----------------------------------------------------
 
-const models = (parameters) =>
-  sites.map((site) => `  - {model: ${site}${parameters ? `, parameters: {${parameters}}` : ''}}`).join('\n');
+const all = (parameters = '') => sites.map((site) => `  - {model: ${site}${parameters}}\n`).join('');
+const weighted = (parameters) => all(`, parameters: {${parameters}}`);
 const recipes = {
-  linear: `merge_method: linear\nmodels:\n${models('weight: 1')}\n`,
-  uniform_soup: `merge_method: uniform_soup\nmodels:\n${models()}\n`,
-  slerp: `merge_method: slerp\nbase_model: left\nmodels:\n  - {model: left}\n  - {model: right}\nparameters: {t: 0.5}\n`,
-  model_stock: `merge_method: model_stock\nbase_model: base\nmodels:\n${models()}\n`,
-  task_arithmetic: `merge_method: task_arithmetic\nbase_model: base\nmodels:\n${models('weight: 1')}\nparameters: {lambda: 0.5}\n`,
-  ties: `merge_method: ties\nbase_model: base\nmodels:\n${models('weight: 1, density: 0.5')}\n`,
-  dare_ties: `merge_method: dare_ties\nbase_model: base\nmodels:\n${models('weight: 0.5, density: 0.7')}\n`,
+  linear: `models:\n${weighted('weight: 1')}`,
+  slerp: `models: [{model: left}, {model: right}]\nbase_model: left\nparameters: {t: 0.5}\n`,
+  model_stock: `models:\n${all()}base_model: base\n`,
+  task_arithmetic: `models:\n${weighted('weight: 0.5')}base_model: base\n`,
+  ties: `models:\n${weighted('weight: 1, density: 0.5')}base_model: base\n`,
+  dare_ties: `models:\n${weighted('weight: 0.5, density: 0.7')}base_model: base\n`,
+  fisher: `models:\n${all()}`,
+  regmean: `models:\n${all()}parameters: {alpha: 0.9}\n`,
 };
 
 const rows = [];
 for (const name of ['base', ...sites]) rows.push([name, await judge(name)]);
-for (const [name, recipe] of Object.entries(recipes)) {
-  await writeFile(path(`${name}.yaml`), recipe);
-  await mergeRecipe(path(`${name}.yaml`), path(name));
-  rows.push([name, await judge(name)]);
+for (const [method, inputs] of Object.entries(recipes)) {
+  await writeFile(path(`${method}.yml`), `merge_method: ${method}\n${inputs}`);
+  await mergeRecipe(path(`${method}.yml`), path(method), { overwrite: true });
+  rows.push([method, await judge(method)]);
 }
+// Soups: the mean of all, and of those that make it better on the validation images, best first.
+await writeFile(path('uniform_soup.yml'), `merge_method: uniform_soup\nmodels:\n${all()}`);
+await mergeRecipe(path('uniform_soup.yml'), path('uniform_soup'), { overwrite: true });
+rows.push(['uniform_soup', await judge('uniform_soup')]);
+await rm(path('greedy_soup'), { recursive: true, force: true });
+const soup = await soupModels(['base', ...sites].map(path), path('greedy_soup'), {
+  async score({ recipe }) {
+    await mergeRecipe(recipe, path('candidate'), { overwrite: true, sync: false });
+    return mean(await judge('candidate', validation));
+  },
+});
+rows.push(['greedy_soup', await judge('greedy_soup')]);
 
-console.log(`${'model'.padEnd(16)}   left  right  noise    mean`);
+console.log('test accuracy     left   right   noise    mean');
 for (const [name, accuracies] of rows)
-  console.log(`${name.padEnd(16)} ${accuracies.map(percent).join(' ')}  ${percent(mean(accuracies))}`);
+  console.log([name.padEnd(14), ...[...accuracies, mean(accuracies)].map(percent)].join('  '));
+console.log(`\nthe greedy soup is made of ${soup.ingredients.map((model) => basename(model)).join(' and ')}`);
 await session.dispose();
-if (kept) console.log(`\nnpx heddle merge ${join(kept, 'ties.yaml')} ${join(kept, 'again')}`);
+if (kept) console.log(`npx heddle merge ${path('ties.yml')} ${path('again')}`);
 else await rm(folder, { recursive: true });
 
 // --- Data -----------------------------------------------------------------------------------------------------------------------
@@ -125,15 +138,20 @@ function noisy(images) {
 // --- Helpers --------------------------------------------------------------------------------------------------------------------
 
 function save(name, params) {
-  return writeModel(path(name), paramTensors(model.spec, params), { overwrite: true });
+  return writeModel(path(name), paramTensors(spec, params), { overwrite: true });
 }
 
-async function judge(name) {
-  const params = paramsOfTensors(model.spec, await readModel(path(name)));
-  const results = await Promise.all(test.map((data) => session.evaluate(params, data)));
+/** Accuracy of a folder's model on each of the data sets. */
+async function judge(name, sets = test) {
+  const params = paramsOfTensors(spec, await readModel(path(name)));
+  const results = await Promise.all(sets.map((data) => session.evaluate(params, data)));
   return results.map(({ accuracy }) => accuracy);
 }
 
 function mean(values) {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function percent(share) {
+  return (100 * share).toFixed(2).padStart(6);
 }
