@@ -6,25 +6,33 @@ const { rounds: kRounds, start: kStart } = constants();
 
 export function createSha256(): StreamingHash {
   const state = kStart.slice();
-  const schedule = new Uint32Array(64);
+  // Signed: sums of 32-bit integers stay integers of the machine.
+  const schedule = new Int32Array(64);
   const block = new Uint8Array(64);
   const view = new DataView(block.buffer);
   let filled = 0;
   let length = 0;
 
   const compress = (from: DataView, at: number): void => {
-    for (let i = 0; i < 16; i++) schedule[i] = from.getUint32(at + 4 * i);
+    for (let i = 0; i < 16; i++) schedule[i] = from.getInt32(at + 4 * i);
     for (let i = 16; i < 64; i++) {
       const x = schedule[i - 15];
       const y = schedule[i - 2];
       const s0 = ((x >>> 7) | (x << 25)) ^ ((x >>> 18) | (x << 14)) ^ (x >>> 3);
       const s1 = ((y >>> 17) | (y << 15)) ^ ((y >>> 19) | (y << 13)) ^ (y >>> 10);
-      schedule[i] = schedule[i - 16] + s0 + schedule[i - 7] + s1;
+      schedule[i] = (schedule[i - 16] + s0 + schedule[i - 7] + s1) | 0;
     }
-    let [a, b, c, d, e, f, g, h] = state;
+    let a = state[0];
+    let b = state[1];
+    let c = state[2];
+    let d = state[3];
+    let e = state[4];
+    let f = state[5];
+    let g = state[6];
+    let h = state[7];
     for (let i = 0; i < 64; i++) {
       const s1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
-      const t1 = (h + s1 + ((e & f) ^ (~e & g)) + kRounds[i] + schedule[i]) | 0;
+      const t1 = (((((h + s1) | 0) + ((e & f) ^ (~e & g))) | 0) + ((kRounds[i] + schedule[i]) | 0)) | 0;
       const s0 = ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10));
       const t2 = (s0 + ((a & b) ^ (a & c) ^ (b & c))) | 0;
       h = g;
@@ -36,14 +44,14 @@ export function createSha256(): StreamingHash {
       b = a;
       a = (t1 + t2) | 0;
     }
-    state[0] += a;
-    state[1] += b;
-    state[2] += c;
-    state[3] += d;
-    state[4] += e;
-    state[5] += f;
-    state[6] += g;
-    state[7] += h;
+    state[0] = (state[0] + a) | 0;
+    state[1] = (state[1] + b) | 0;
+    state[2] = (state[2] + c) | 0;
+    state[3] = (state[3] + d) | 0;
+    state[4] = (state[4] + e) | 0;
+    state[5] = (state[5] + f) | 0;
+    state[6] = (state[6] + g) | 0;
+    state[7] = (state[7] + h) | 0;
   };
 
   const update = (bytes: Uint8Array): void => {
@@ -71,13 +79,13 @@ export function createSha256(): StreamingHash {
       padding[0] = 0x80;
       new DataView(padding.buffer).setBigUint64(padding.length - 8, bits);
       update(padding);
-      return [...state].map((word) => word.toString(16).padStart(8, '0')).join('');
+      return [...state].map((word) => (word >>> 0).toString(16).padStart(8, '0')).join('');
     },
   };
 }
 
 /** Computed once with integers, so that no table has to be trusted. */
-function constants(): { rounds: Uint32Array; start: Uint32Array } {
+function constants(): { rounds: Int32Array; start: Int32Array } {
   const primes: bigint[] = [];
   for (let n = 2n; primes.length < 64; n++) if (primes.every((p) => n % p !== 0n)) primes.push(n);
   /** The first 32 bits behind the point of the root: root of n 2^(32 degree), without what stands before the point. */
@@ -93,7 +101,7 @@ function constants(): { rounds: Uint32Array; start: Uint32Array } {
     return Number(low & 0xffffffffn);
   };
   return {
-    rounds: Uint32Array.from(primes, (p) => fraction(p, 3)),
-    start: Uint32Array.from(primes.slice(0, 8), (p) => fraction(p, 2)),
+    rounds: Int32Array.from(primes, (p) => fraction(p, 3)),
+    start: Int32Array.from(primes.slice(0, 8), (p) => fraction(p, 2)),
   };
 }

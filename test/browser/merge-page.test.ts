@@ -6,9 +6,11 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { taskVector } from '../../src/combine/merge/task-vector-algebra.js';
 import { philox4x32 } from '../../src/kernels/reference/philox.js';
 import { mergeRecipe } from '../../src/merge/merge.node.js';
 import { encodeModel, type FlatModel, type FlatTensor } from '../../src/tensor/safetensors/flat-model.js';
+import { readModel } from '../../src/tensor/safetensors/flat-model.node.js';
 import { bundle, example, launchChromium, openPage, root } from './chromium.js';
 
 type MergeLibrary = typeof import('../../src/merge/index.web.js') & typeof import('../../src/index.web.js');
@@ -316,7 +318,7 @@ describe('heddle/merge in a bundle', () => {
     await page.goto(`${server.url}library.html`);
     const bytes = names.map((name) => readFileSync(pathOf(name), 'base64'));
     const digests = await page.evaluate(async (files) => {
-      const { encodeModel, init, mergeModels, readModelBlobs, slerp, ties } = (
+      const { encodeModel, init, mergeModels, readModelBlobs, slerp, taskVector, ties } = (
         globalThis as unknown as { heddle: MergeLibrary }
       ).heddle;
       await init({ backend: 'wasm' });
@@ -332,6 +334,7 @@ describe('heddle/merge in a bundle', () => {
         slerp(base, a, { t: 0.4 }),
         ties([a, b], { base, density: 0.3, minKeep: 1 }),
         mergeModels([a, b], { method: 'ties', base, density: 0.3, minKeep: 1 }),
+        taskVector(a, base),
       ];
       return Promise.all(
         made.map(async (one) => {
@@ -345,7 +348,7 @@ describe('heddle/merge in a bundle', () => {
       await mergeRecipe(recipe, pathOf('out'), { baseFolder: folder, overwrite: true, sync: false });
       return sha256(readFileSync(join(pathOf('out'), 'model.safetensors')));
     };
-    const [slerp, byFunction, byName] = digests;
+    const [slerp, byFunction, byName, vector] = digests;
     const slerpRecipe =
       'merge_method: slerp\nbase_model: base.safetensors\nmodels: [{model: a.safetensors}]\nparameters: {t: 0.4}\n';
     const tiesRecipe =
@@ -353,5 +356,8 @@ describe('heddle/merge in a bundle', () => {
     expect(slerp).toBe(await inNode(slerpRecipe));
     expect(byFunction).toBe(await inNode(tiesRecipe));
     expect(byName).toBe(byFunction);
+    // Metadata too: the hash of the base is that of Node.
+    const models = await Promise.all(names.map((name) => readModel(pathOf(name))));
+    expect(vector).toBe(sha256(await encodeModel(taskVector(models[1], models[0]))));
   });
 });
