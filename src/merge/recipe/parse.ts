@@ -3,11 +3,12 @@ import { nearest, VERBATIM_KEYS } from '../../config/names.js';
 import type { ConfigNode, MapNode } from '../../config/tree.js';
 import { parseYamlDocuments } from '../../config/yaml.js';
 import { RecipeError } from '../errors.js';
+import { EXPRESSION_METHOD, readExpression } from './read-expression.js';
 import { readInputs, readReference } from './read-models.js';
 import { readParameters } from './read-parameters.js';
 import { readTokenizer, readTokenizerSource } from './read-tokenizer.js';
 import { child, type RecipeReader, readList, readMap, readText, refuse, show } from './reader.js';
-import type { Recipe, RecipeDtype, RecipeModule } from './recipe.js';
+import type { MergeInputs, Recipe, RecipeDtype, RecipeModule } from './recipe.js';
 
 export interface ParseRecipeOptions {
   /** Name that messages give the text. Default: `recipe`. */
@@ -31,7 +32,7 @@ const RECIPE_KEYS = [
   'name',
 ] as const;
 /** Keys of heddle's own, which the reference tool does not know. */
-const OWN_KEYS = ['outside_layers', 'merge_input_scales'] as const;
+const OWN_KEYS = ['outside_layers', 'merge_input_scales', 'expression'] as const;
 
 const DTYPES: Readonly<Record<string, RecipeDtype>> = {
   bfloat16: 'BF16',
@@ -106,8 +107,14 @@ function readRecipe(reader: RecipeReader, node: ConfigNode, start: Origin): Reci
   const outDtype = readDtype(reader, child(map, 'out_dtype'), 'out_dtype');
   const chatTemplate = readText(reader, child(map, 'chat_template'), ['chat_template']);
   const name = readText(reader, child(map, 'name'), ['name']);
-  const parameters = readParameters(reader, child(map, 'parameters'), ['parameters']);
-  const inputs = readInputs(reader, child(map, 'models'), child(map, 'slices'), []);
+  const expression =
+    method === EXPRESSION_METHOD && !reader.strict ? readExpression(reader, map, start) : undefined;
+  const parameters =
+    expression === undefined
+      ? readParameters(reader, child(map, 'parameters'), ['parameters'])
+      : expression.parameters;
+  const inputs: MergeInputs =
+    expression === undefined ? readInputs(reader, child(map, 'models'), child(map, 'slices'), []) : {};
   const ownKeys = reader.strict ? {} : readOwnKeys(reader, map, method, inputs.slices !== undefined);
   return {
     method: method ?? '',
@@ -121,6 +128,7 @@ function readRecipe(reader: RecipeReader, node: ConfigNode, start: Origin): Reci
     ...(chatTemplate && { chatTemplate }),
     ...(name && { name }),
     ...ownKeys,
+    ...expression,
     origin: map.entries.get('merge_method')?.keyOrigin ?? start,
     warnings: reader.warnings,
   };
@@ -132,6 +140,16 @@ function readOwnKeys(
   method: string | undefined,
   sliced: boolean,
 ): Pick<Recipe, 'outsideLayers' | 'inputScales'> {
+  const expression = map.entries.get('expression');
+  if (expression !== undefined && method !== EXPRESSION_METHOD)
+    refuse(
+      reader,
+      'bad_recipe',
+      expression.keyOrigin,
+      ['expression'],
+      'goes with the method expression',
+      'write `merge_method: expression`, or remove it',
+    );
   const outside = child(map, 'outside_layers');
   const scales = child(map, 'merge_input_scales');
   if (outside !== undefined && !(sliced && method === 'passthrough'))
