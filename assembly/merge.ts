@@ -476,3 +476,29 @@ export function dropRankedDeltasF32(
       }
     }
 }
+
+export function selectRankU32(found: usize, counts: usize, n: usize, rank: u32): void {
+  let end = n;
+  // Blocks of 256 digits that the rank lies beyond; the block that holds it is walked digit by digit.
+  while (end > 256) {
+    let sums = i32x4.splat(0);
+    const from = counts + ((end - 256) << 2);
+    for (let p = from; p < from + 1024; p += 16) sums = i32x4.add(sums, v128.load(p));
+    const sum: u32 =
+      i32x4.extract_lane(sums, 0) +
+      i32x4.extract_lane(sums, 1) +
+      i32x4.extract_lane(sums, 2) +
+      i32x4.extract_lane(sums, 3);
+    if (rank <= sum) break;
+    rank -= sum;
+    end -= 256;
+  }
+  let digit: usize = end == 0 ? 0 : end - 1;
+  for (; digit > 0; digit--) {
+    const count = load<u32>(counts + (digit << 2));
+    if (rank <= count) break;
+    rank -= count;
+  }
+  store<u32>(found, <u32>digit);
+  store<u32>(found, rank, 4);
+}

@@ -586,4 +586,21 @@ void dropRankedDeltasF32(float* dst, std::uint32_t* scratch, const float* x, con
   });
 }
 
+void selectRankU32(std::uint32_t* found, const std::uint32_t* counts, std::size_t n, std::uint32_t rank) {
+  constexpr std::size_t kBlockDigits = 256;
+  std::size_t end = n;
+  // Whole blocks that the rank lies beyond; the block that holds it is walked digit by digit.
+  while (end > kBlockDigits) {
+    std::uint32_t sum = 0;
+    for (std::size_t i = end - kBlockDigits; i < end; ++i) sum += counts[i];
+    if (rank <= sum) break;
+    rank -= sum;
+    end -= kBlockDigits;
+  }
+  std::size_t digit = end == 0 ? 0 : end - 1;
+  while (digit > 0 && rank > counts[digit]) rank -= counts[digit--];
+  found[0] = static_cast<std::uint32_t>(digit);
+  found[1] = rank;
+}
+
 }  // namespace heddle::HEDDLE_ISA

@@ -113,6 +113,7 @@ const KernelTable kKernelTable = {
     countUniqueF64,
     nearSwapF32,
     dropRankedDeltasF32,
+    selectRankU32,
     accumulateGramF64,
     addProductF64,
     factorCholeskyF64,

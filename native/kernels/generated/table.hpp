@@ -116,6 +116,7 @@ struct KernelTable {
   void (*countUniqueF64)(double* shared, double* unique, const float* base, const float* const* sources, std::size_t lists, std::size_t n, double epsilon);
   void (*nearSwapF32)(float* dst, const float* base, const float* y, std::size_t n, double t);
   void (*dropRankedDeltasF32)(float* dst, std::uint32_t* scratch, const float* x, const float* base, std::size_t n, std::uint32_t length, std::uint32_t stride, double least, double slope, std::uint32_t lead, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site);
+  void (*selectRankU32)(std::uint32_t* found, const std::uint32_t* counts, std::size_t n, std::uint32_t rank);
   void (*accumulateGramF64)(double* gram, const float* x, std::size_t rows, std::uint32_t width);
   void (*addProductF64)(double* c, const double* a, const float* b, std::uint32_t m, std::uint32_t n, std::uint32_t k);
   std::uint32_t (*factorCholeskyF64)(double* a, std::uint32_t n, double leastPivot);
@@ -235,6 +236,7 @@ enum class KernelId : std::uint32_t {
   countUniqueF64,
   nearSwapF32,
   dropRankedDeltasF32,
+  selectRankU32,
   accumulateGramF64,
   addProductF64,
   factorCholeskyF64,
@@ -243,7 +245,7 @@ enum class KernelId : std::uint32_t {
   scoreDeltaRowsF32,
   takeScoredRowsF32,
 };
-constexpr std::uint32_t kKernelCount = 116;
+constexpr std::uint32_t kKernelCount = 117;
 
 }  // namespace heddle
 
@@ -359,6 +361,7 @@ void addUniqueDeltasF32(float* dst, const float* base, const float* const* sourc
 void countUniqueF64(double* shared, double* unique, const float* base, const float* const* sources, std::size_t lists, std::size_t n, double epsilon);
 void nearSwapF32(float* dst, const float* base, const float* y, std::size_t n, double t);
 void dropRankedDeltasF32(float* dst, std::uint32_t* scratch, const float* x, const float* base, std::size_t n, std::uint32_t length, std::uint32_t stride, double least, double slope, std::uint32_t lead, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site);
+void selectRankU32(std::uint32_t* found, const std::uint32_t* counts, std::size_t n, std::uint32_t rank);
 void accumulateGramF64(double* gram, const float* x, std::size_t rows, std::uint32_t width);
 void addProductF64(double* c, const double* a, const float* b, std::uint32_t m, std::uint32_t n, std::uint32_t k);
 std::uint32_t factorCholeskyF64(double* a, std::uint32_t n, double leastPivot);

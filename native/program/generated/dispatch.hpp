@@ -139,6 +139,7 @@ constexpr OpSignature kSignatures[] = {
     {"countUniqueF64", false, 0, 0, {}, {}},
     {"nearSwapF32", true, 3, 1, {Dtype::f32, Dtype::f32, Dtype::f32}, {true, false, false}},
     {"dropRankedDeltasF32", true, 4, 11, {Dtype::f32, Dtype::u32, Dtype::f32, Dtype::f32}, {true, true, false, false}},
+    {"selectRankU32", true, 2, 1, {Dtype::u32, Dtype::u32}, {true, false}},
     {"accumulateGramF64", true, 2, 1, {Dtype::f64, Dtype::f32}, {true, false}},
     {"addProductF64", true, 3, 3, {Dtype::f64, Dtype::f64, Dtype::f32}, {true, false, false}},
     {"factorCholeskyF64", true, 1, 2, {Dtype::f64}, {true}},
@@ -1094,6 +1095,13 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       if (op.lengths[3] != 0 && op.lengths[3] != Extent{n}) return "base";
       return nullptr;
     }
+    case KernelId::selectRankU32: {
+      [[maybe_unused]] const auto rank = scalarAs<std::uint32_t>(op.scalars[0]);
+      [[maybe_unused]] const std::size_t n = op.lengths[1];
+      if (op.lengths[0] != Extent{2}) return "found";
+      if (op.lengths[1] != Extent{n}) return "counts";
+      return nullptr;
+    }
     case KernelId::accumulateGramF64: {
       [[maybe_unused]] const auto width = scalarAs<std::uint32_t>(op.scalars[0]);
       [[maybe_unused]] const std::size_t rows = divideLength(op.lengths[1], Extent{width});
@@ -1906,6 +1914,12 @@ inline void runOp(const KernelTable& kernels, KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[10]);
       const std::size_t n = op.lengths[0];
       kernels.dropRankedDeltasF32(static_cast<float*>(op.operands[0]), static_cast<std::uint32_t*>(op.operands[1]), static_cast<const float*>(op.operands[2]), static_cast<const float*>(op.operands[3]), n, length, stride, least, slope, lead, key0, key1, blockLow, blockHigh, step, site);
+      return;
+    }
+    case KernelId::selectRankU32: {
+      [[maybe_unused]] const auto rank = scalarAs<std::uint32_t>(op.scalars[0]);
+      const std::size_t n = op.lengths[1];
+      kernels.selectRankU32(static_cast<std::uint32_t*>(op.operands[0]), static_cast<const std::uint32_t*>(op.operands[1]), n, rank);
       return;
     }
     case KernelId::accumulateGramF64: {

@@ -14,6 +14,13 @@ export interface Ranked {
   readonly ties: number;
 }
 
+/** Counters of the second pass, 1 MiB each, that no search uses: new ones for every tensor would cost more than the counting. */
+const spareCounters: Uint32Array[] = [];
+
+function takeCounters(): Uint32Array {
+  return spareCounters.pop()?.fill(0) ?? new Uint32Array(kSecondDigits);
+}
+
 interface Search {
   /** Rank counted from the largest, from 1; within the digit after the first pass. */
   rank: number;
@@ -25,6 +32,7 @@ export class RankSearch {
   private first = new Uint32Array(kFirstDigits);
   private readonly second = new Map<number, Uint32Array>();
   private searches: Search[] = [];
+  private readonly found = new Uint32Array(2);
 
   constructor(private readonly kernels: Kernels) {}
 
@@ -39,8 +47,8 @@ export class RankSearch {
   endFirst(ranks: readonly number[]): void {
     this.searches = ranks.map((rank) => ({ rank, prefix: 0 }));
     for (const search of this.searches) {
-      search.prefix = descend(this.first, search);
-      if (!this.second.has(search.prefix)) this.second.set(search.prefix, new Uint32Array(kSecondDigits));
+      search.prefix = this.descend(this.first, search);
+      if (!this.second.has(search.prefix)) this.second.set(search.prefix, takeCounters());
     }
     this.first = new Uint32Array(0);
   }
@@ -53,18 +61,19 @@ export class RankSearch {
   /** What was found for each rank, in order. */
   endSecond(): Ranked[] {
     const found = this.searches.map((search) => {
-      const counts = this.second.get(search.prefix) ?? new Uint32Array(kSecondDigits);
-      const digit = descend(counts, search);
+      const counts = this.second.get(search.prefix);
+      const digit = counts ? this.descend(counts, search) : 0;
       return { bits: search.prefix * kSecondDigits + digit, ties: search.rank };
     });
+    spareCounters.push(...this.second.values());
     this.second.clear();
     return found;
   }
-}
 
-/** The digit in which the rank lies, from the top; the rank becomes that within the digit. */
-function descend(counts: Uint32Array, search: Search): number {
-  let digit = counts.length - 1;
-  while (digit > 0 && search.rank > counts[digit]) search.rank -= counts[digit--];
-  return digit;
+  /** The digit in which the rank lies, from the top; the rank becomes that within the digit. */
+  private descend(counts: Uint32Array, search: Search): number {
+    this.kernels.selectRankU32(this.found, counts, search.rank);
+    search.rank = this.found[1];
+    return this.found[0];
+  }
 }

@@ -296,3 +296,17 @@ export function dropRankedDeltasF32(
       });
     }
 }
+
+/**
+ * The digit in which a rank lies, counted from the last: found[0] is the digit, found[1] the rank that is left within it. A rank beyond
+ * all counts ends at digit 0, with what the other digits leave of it.
+ *
+ * @param counts - of each digit; their sum is below 2^32. @param rank - from 1.
+ */
+export function selectRankU32(found: Uint32Array, counts: Uint32Array, rank: number): void {
+  let digit = counts.length - 1;
+  let left = rank;
+  while (digit > 0 && left > counts[digit]) left -= counts[digit--];
+  found[0] = Math.max(0, digit);
+  found[1] = left;
+}

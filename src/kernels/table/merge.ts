@@ -194,4 +194,20 @@ export const mergeKernels = {
       bytes: '12*n',
     },
   ),
+  selectRankU32: kernel(
+    'merge',
+    [
+      output('found', 'u32', '2'),
+      input('counts', 'u32', 'n', { values: 'label', below: '7' }),
+      scalar('rank', 'u32', 1),
+    ],
+    {
+      cases: [1, 2, 63, 64, 65, 1000, 4099].flatMap((n): Case[] =>
+        [1, 2, 40, n, 3 * n, 2 ** 31].map((rank) => ({ n, rank })),
+      ),
+      bench: [{ n: 1 << 18, rank: 2 ** 31 }],
+      bytes: '4*n',
+      bound: 'read',
+    },
+  ),
 } satisfies Record<string, KernelSpec>;

@@ -80,120 +80,123 @@ function bodyOf(kernels: Kernels, dtype: TensorDtype): CodecBody {
     case 'F8_E5M2':
       return { widen: kernels.decodeF8E5m2, narrow: kernels.encodeF8E5m2 };
     case 'F64':
-      return elements(
-        8,
-        (view, at) => view.getFloat64(at, true),
-        (view, at, v) => view.setFloat64(at, v, true),
-      );
+      return copied(Float64Array, (stored, values) => stored.set(values));
     case 'I64':
-      return elements(8, getInt64, setInt64);
+      return { widen: (values, bytes) => widenInt64(values, alignedTo(4, bytes)), narrow: narrowInt64 };
     case 'I32':
-      return elements(
-        4,
-        (view, at) => view.getInt32(at, true),
-        (view, at, v) => view.setInt32(at, clamped(v, -2147483648, 2147483647), true),
-      );
+      return copied(Int32Array, clampTo(-2147483648, 2147483647));
     case 'I16':
-      return elements(
-        2,
-        (view, at) => view.getInt16(at, true),
-        (view, at, v) => view.setInt16(at, clamped(v, -32768, 32767), true),
-      );
+      return copied(Int16Array, clampTo(-32768, 32767));
     case 'I8':
-      return elements(
-        1,
-        (view, at) => view.getInt8(at),
-        (view, at, v) => view.setInt8(at, clamped(v, -128, 127)),
-      );
+      return copied(Int8Array, clampTo(-128, 127));
     case 'U8':
-      return elements(
-        1,
-        (view, at) => view.getUint8(at),
-        (view, at, v) => view.setUint8(at, clamped(v, 0, 255)),
-      );
+      return copied(Uint8Array, clampTo(0, 255));
     case 'BOOL':
-      return elements(
-        1,
-        (view, at) => (view.getUint8(at) === 0 ? 0 : 1),
-        (view, at, v) => view.setUint8(at, v === 0 ? 0 : 1),
-      );
+      return {
+        widen(values, bytes) {
+          for (let i = 0; i < values.length; i++) values[i] = bytes[i] === 0 ? 0 : 1;
+        },
+        narrow(bytes, values) {
+          for (let i = 0; i < values.length; i++) bytes[i] = values[i] === 0 ? 0 : 1;
+        },
+      };
     default:
       return dtype satisfies never;
   }
 }
 
-/** Sixteen-bit codes; bytes at an odd place are moved to an even one first. */
+/** The bytes themselves where they lie at a multiple of `width`, else a copy of them. */
+const alignedTo = (width: number, bytes: Uint8Array): Uint8Array =>
+  bytes.byteOffset % width === 0 ? bytes : bytes.slice();
+
+/** Hands `write` memory at a multiple of `width`, and copies it to `bytes` where that is elsewhere. */
+function writeAligned(width: number, bytes: Uint8Array, write: (aligned: Uint8Array) => void): void {
+  const aligned = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes.length);
+  write(aligned);
+  if (aligned !== bytes) bytes.set(aligned);
+}
+
+const codesIn = (bytes: Uint8Array): Uint16Array =>
+  new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
+
+/** Sixteen-bit codes. */
 function words(
   decode: (values: Float32Array, codes: Uint16Array) => void,
   encode: (codes: Uint16Array, values: Float32Array) => void,
 ): CodecBody {
   return {
-    widen(values, bytes) {
-      const even = bytes.byteOffset % 2 === 0 ? bytes : bytes.slice();
-      decode(values, new Uint16Array(even.buffer, even.byteOffset, values.length));
-    },
-    narrow(bytes, values) {
-      if (bytes.byteOffset % 2 === 0) {
-        encode(new Uint16Array(bytes.buffer, bytes.byteOffset, values.length), values);
-        return;
-      }
-      const codes = new Uint16Array(values.length);
-      encode(codes, values);
-      bytes.set(new Uint8Array(codes.buffer));
-    },
+    widen: (values, bytes) => decode(values, codesIn(alignedTo(2, bytes))),
+    narrow: (bytes, values) =>
+      writeAligned(2, bytes, (aligned) => {
+        encode(codesIn(aligned), values);
+      }),
   };
 }
 
-function elements(
-  width: number,
-  get: (view: DataView, at: number) => number,
-  set: (view: DataView, at: number, value: number) => void,
+type StoredNumbers = Float64Array | Int32Array | Int16Array | Int8Array | Uint8Array;
+
+/** Numbers that a typed array holds: copied into float32 they are rounded to nearest even. */
+function copied<T extends StoredNumbers>(
+  type: { new (buffer: ArrayBufferLike, offset: number, length: number): T; BYTES_PER_ELEMENT: number },
+  write: (stored: T, values: Float32Array) => void,
 ): CodecBody {
-  const viewOf = (bytes: Uint8Array): DataView =>
-    new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const width = type.BYTES_PER_ELEMENT;
+  const numbersIn = (bytes: Uint8Array): T => new type(bytes.buffer, bytes.byteOffset, bytes.length / width);
   return {
-    widen(values, bytes) {
-      const view = viewOf(bytes);
-      for (let i = 0; i < values.length; i++) values[i] = get(view, i * width);
-    },
-    narrow(bytes, values) {
-      const view = viewOf(bytes);
-      for (let i = 0; i < values.length; i++) set(view, i * width, values[i]);
-    },
+    widen: (values, bytes) => values.set(numbersIn(alignedTo(width, bytes))),
+    narrow: (bytes, values) =>
+      writeAligned(width, bytes, (aligned) => {
+        write(numbersIn(aligned), values);
+      }),
   };
 }
 
-function clamped(value: number, low: number, high: number): number {
-  if (Number.isNaN(value)) return 0;
-  return Math.trunc(Math.min(high, Math.max(low, value)));
-}
+/** Truncated toward zero and clamped; a NaN fails the first compares and is stored as 0. */
+const clampTo =
+  (low: number, high: number) =>
+  (stored: StoredNumbers, values: Float32Array): void => {
+    for (let i = 0; i < values.length; i++) {
+      const v = values[i];
+      stored[i] = v >= high ? high : v <= low ? low : v;
+    }
+  };
 
 const TWO_32 = 2 ** 32;
-const TWO_53 = 2 ** 53;
 const TWO_63 = 2 ** 63;
 
-function getInt64(view: DataView, at: number): number {
-  const high = view.getInt32(at + 4, true);
-  // Within 2^53 the two halves make an exact float64, at a fraction of a bigint's time.
-  if (high >= -0x200000 && high < 0x200000) return high * TWO_32 + view.getUint32(at, true);
-  return nearestOfInt64(view.getBigInt64(at, true));
-}
-
-function setInt64(view: DataView, at: number, value: number): void {
-  if (!(Math.abs(value) < TWO_53)) {
-    view.setBigInt64(at, int64Of(value), true);
-    return;
+function widenInt64(values: Float32Array, bytes: Uint8Array): void {
+  const halves = new Int32Array(bytes.buffer, bytes.byteOffset, 2 * values.length);
+  for (let i = 0; i < values.length; i++) {
+    const low = halves[2 * i] >>> 0;
+    const high = halves[2 * i + 1];
+    // Within 2^53 the two halves make an exact float64.
+    values[i] =
+      high >= -0x200000 && high < 0x200000
+        ? high * TWO_32 + low
+        : nearestOfInt64((BigInt(high) << 32n) | BigInt(low));
   }
-  const whole = Math.trunc(value);
-  const high = Math.floor(whole / TWO_32);
-  view.setUint32(at, whole - high * TWO_32, true);
-  view.setInt32(at + 4, high, true);
 }
 
-function int64Of(value: number): bigint {
-  if (Number.isNaN(value)) return 0n;
-  if (value >= TWO_63) return 2n ** 63n - 1n;
-  return value <= -TWO_63 ? -(2n ** 63n) : BigInt(Math.trunc(value));
+function narrowInt64(bytes: Uint8Array, values: Float32Array): void {
+  writeAligned(4, bytes, (aligned) => {
+    const halves = new Int32Array(aligned.buffer, aligned.byteOffset, 2 * values.length);
+    for (let i = 0; i < values.length; i++) {
+      const v = values[i];
+      let low = 0;
+      let high = 0;
+      if (v >= TWO_63) {
+        low = -1;
+        high = 0x7fffffff;
+      } else if (v <= -TWO_63) high = -0x80000000;
+      else if (!Number.isNaN(v)) {
+        const whole = Math.trunc(v);
+        high = Math.floor(whole / TWO_32);
+        low = whole - high * TWO_32;
+      }
+      halves[2 * i] = low;
+      halves[2 * i + 1] = high;
+    }
+  });
 }
 
 /**
