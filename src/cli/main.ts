@@ -79,6 +79,7 @@ Examples:
   heddle inspect models/base                 tensors, norms, values that are not finite
   heddle merge ties.yaml merged
   heddle evolve search.yaml out              the recipe whose model scores best
+  heddle soup run1 run2 --out soup --task mnist-2nn
   heddle bench kernels
   heddle doctor
 
