@@ -1,6 +1,7 @@
 /** Opening the models that a recipe names, from disk. */
 import { readFile, stat } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
+import { modelIoError } from '../tensor/safetensors/io-error.js';
 import { openModel } from '../tensor/safetensors/reader.node.js';
 import { MergeError } from './errors.js';
 import { type ModelStore, type OpenedModels, openModelsFrom } from './planner-models.js';
@@ -58,9 +59,8 @@ async function exists(path: string): Promise<boolean> {
     await stat(path);
     return true;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return false;
-    throw error;
+    if (isMissing(error)) return false;
+    throw modelIoError(error, 'reading', path);
   }
 }
 
@@ -68,8 +68,13 @@ async function readBytes(path: string): Promise<Buffer | undefined> {
   try {
     return await readFile(path);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw error;
+    if (isMissing(error)) return undefined;
+    throw modelIoError(error, 'reading', path);
   }
+}
+
+/** Whether nothing is at a path, or nothing can be: the name is too long or holds a null character. */
+function isMissing(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ERR_INVALID_ARG_VALUE'].includes(String(code));
 }

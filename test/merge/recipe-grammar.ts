@@ -16,6 +16,8 @@ const ODD = [
   'a@x@y',
   'a+b+c',
   '',
+  'nul\u0000',
+  'long'.repeat(2000),
 ];
 const LLAMA = ['llama', 'llama2'];
 /** Section 2.7 of the specification: parameters for each model, then those for all, and how many models besides the base, if there is one. */
