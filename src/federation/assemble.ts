@@ -61,13 +61,13 @@ function namedModel({ model }: SimulateConfig, objects: CustomObjects, data: Dat
 export function assembleStrategy(config: SimulateConfig, objects: CustomObjects): Strategy {
   const { type, serverOptimizer, serverLr, serverMomentum, serverNesterov } = config.strategy;
   if (type === 'custom') return defineStrategy(objects.strategy as Strategy);
-  const reduce = assembleReducer(config);
+  const reduce = assembleReducer(config, objects);
   return serverOptimizer === 'sgdm'
     ? fedAvgM({ reduce, lr: serverLr, momentum: serverMomentum, nesterov: serverNesterov })
     : fedAvg({ reduce, lr: serverLr });
 }
 
-function assembleReducer({ update: { reduce } }: SimulateConfig): Reducer {
+function assembleReducer({ update: { reduce } }: SimulateConfig, { reducer }: CustomObjects): Reducer {
   switch (reduce) {
     case 'weighted-mean':
       return weightedMean();
@@ -77,6 +77,9 @@ function assembleReducer({ update: { reduce } }: SimulateConfig): Reducer {
       return meanOfHolders();
   }
   switch (reduce.type) {
+    case 'custom':
+      // The strategy that it becomes a part of is checked as a whole.
+      return reducer as Reducer;
     case 'fisher':
       return fisher(reduce);
     case 'regmean':

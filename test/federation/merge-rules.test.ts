@@ -1,9 +1,9 @@
 /** Merge rules as reductions of a run: by name, with what clients measure, around the right model, with the same bytes everywhere. */
 import { describe, expect, it } from 'vitest';
 import { type MergeRuleName, mergeRules } from '../../src/combine/merge-rules.js';
-import type { ClientStatistics, GatheringReducer } from '../../src/combine/reducers.js';
-import { fisher } from '../../src/combine/reducers-data.js';
-import { mergeReducer } from '../../src/combine/reducers-merge.js';
+import { type ClientStatistics, type GatheringReducer, trimmedMean } from '../../src/combine/reducers.js';
+import { fisher, regmean } from '../../src/combine/reducers-data.js';
+import { mergeReducer, ties } from '../../src/combine/reducers-merge.js';
 import { partition } from '../../src/data/partition/index.js';
 import { assembleStrategy } from '../../src/federation/assemble.js';
 import type { SimulateOptions } from '../../src/federation/config/objects.js';
@@ -25,7 +25,8 @@ type Reduce = NonNullable<SimulateOptions['update']>['reduce'];
 const reducing = (reduce: Reduce, changes: SimulateOptions = {}): SimulateOptions =>
   options({ ...changes, update: { ...changes.update, reduce } });
 
-const merging = reduceNames.filter(
+const inFiles = reduceNames.filter((name) => name !== 'custom');
+const merging = inFiles.filter(
   (name) => !['weighted-mean', 'fixed-denominator', 'mean-of-holders'].includes(name),
 );
 
@@ -301,6 +302,39 @@ describe('Model Stock', () => {
   });
 });
 
+describe('a reducer object', () => {
+  it('stands where a file has a name', async () => {
+    const named = await simulate(reducing({ type: 'ties', density: 0.4 }));
+    const object = await simulate(reducing(ties({ density: 0.4 })));
+    expect(object.fingerprint).toBe(named.fingerprint);
+    const aggregate = {
+      transforms: [],
+      reduce: trimmedMean({ trim: 0.2 }),
+      serverOptimizer: sgd({ lr: 1 }),
+    };
+    const strategy = { type: defineStrategy({ name: 'trim', aggregate }), cohortSize: 6 };
+    const whole = await simulate(options({ strategy }));
+    expect((await simulate(reducing(trimmedMean({ trim: 0.2 })))).fingerprint).toBe(whole.fingerprint);
+    const { config } = resolveOptions(reducing(regmean()));
+    expect(config.update.reduce).toEqual({ type: 'custom', name: 'regmean' });
+  });
+
+  it('is held to the same rules, and can be no other thing', async () => {
+    const noisy = { pipeline: [{ clip: { maxNorm: 1 } }, { gaussianNoise: { noiseMultiplier: 1 } }] };
+    const problems = (given: SimulateOptions) => () => resolveOptions(given);
+    expect(problems(reducing(ties(), { update: noisy }))).toThrow('is ties under gaussian-noise');
+    expect(problems(reducing(fisher(), { update: noisy }))).toThrow('clients send Fisher information');
+    const aggregate = { transforms: [], reduce: regmean(), serverOptimizer: sgd({ lr: 1 }) };
+    const strategy = { type: defineStrategy({ name: 'own', aggregate }), cohortSize: 6 };
+    expect(problems(options({ strategy, update: noisy }))).toThrow('clients send Gram matrices of inputs');
+    expect(() => parseConfig('data: { task: mnist-2nn }\nupdate: { reduce: custom }')).toThrow(
+      'update.reduce is custom, which stands for an object passed in TypeScript',
+    );
+    const error = await rejection(simulate(reducing({ kind: 'gathering', name: 'empty' })));
+    expect(error.message).toContain('aggregate.reduce must be a reducer');
+  });
+});
+
 describe('the configuration', () => {
   const parse = (update: string) => parseConfig(`data: { task: mnist-2nn }\nupdate: ${update}`).config;
   const problem = (update: string, more = ''): string => {
@@ -328,7 +362,7 @@ describe('the configuration', () => {
   });
 
   it('writes what it read, and one rule has one hash', async () => {
-    for (const reduce of reduceNames) {
+    for (const reduce of inFiles) {
       const config = parse(`{ reduce: ${reduce} }`);
       expect(parseConfig(toResolvedYaml(config)).config).toEqual(config);
       const long = parse(`{ reduce: { type: ${reduce} } }`);

@@ -12,6 +12,12 @@ export interface StrategyObject {
   readonly aggregate: object;
 }
 
+/** A reducer, as far as the configuration looks at it. */
+export interface ReducerObject {
+  readonly kind: string;
+  readonly name: string;
+}
+
 /** An object that trains a client in place of the built-in local optimiser. */
 export interface TrainerObject {
   readonly name?: string;
@@ -39,7 +45,9 @@ export interface SimulateOptions
   strategy?:
     | (Omit<Section<'strategy'>, 'type'> & { type?: Section<'strategy'>['type'] | StrategyObject })
     | StrategyObject;
-  update?: Omit<Section<'update'>, 'pipeline'> & {
+  update?: Omit<Section<'update'>, 'reduce' | 'pipeline'> & {
+    /** Reduction by name or type, or a reducer as `trimmedMean({ trim: 0.1 })`. */
+    reduce?: Section<'update'>['reduce'] | ReducerObject;
     pipeline?: (NonNullable<Section<'update'>['pipeline']>[number] | Stage)[];
   };
   /** Ends the run after the current round. */
@@ -59,6 +67,7 @@ export interface CustomObjects {
   model?: Model;
   partitioner?: PartitionerObject;
   strategy?: StrategyObject;
+  reducer?: ReducerObject;
   trainer?: TrainerObject;
   /** In the order of the pipeline; a `custom` stage holds its index here. */
   readonly stages: Stage[];
@@ -118,6 +127,17 @@ export function separateObjects(options: SimulateOptions): {
       client.trainer = `object:${nameOf(client.trainer)}`;
     }
     plain.client = client;
+  }
+  if (isPlainMap(plain.update) && isObject(plain.update.reduce)) {
+    const reduce = separated(
+      plain.update.reduce,
+      'type',
+      (object) => {
+        objects.reducer = object as ReducerObject;
+      },
+      (section) => 'kind' in section,
+    );
+    plain.update = { ...plain.update, reduce };
   }
   if (isPlainMap(plain.update) && Array.isArray(plain.update.pipeline)) {
     const pipeline = plain.update.pipeline.map((stage: unknown) => {

@@ -130,7 +130,12 @@ const measuring = [
   }),
 ] as const;
 
-const byType = z.discriminatedUnion('type', [...plain, ...merging, ...measuring]);
+const custom = z.strictObject({
+  type: type('custom', 'a reducer object passed in TypeScript'),
+  name: z.string().optional().describe('name of the reducer object'),
+});
+
+const byType = z.discriminatedUnion('type', [...plain, ...merging, ...measuring, custom]);
 type ReduceMap = z.output<typeof byType>;
 
 /** Names of `update.reduce`. */

@@ -1,10 +1,11 @@
 import type { CustomObjects } from './objects.js';
+import { reduceName } from './reduce.js';
 import type { CheckedConfig, Report } from './rule-context.js';
 import { TASK_PRESETS } from './tasks.js';
 
 /** Data, partition and model: what must be there, what contradicts, and what does not fit the task. */
 export function checkData(config: CheckedConfig, report: Report, objects: CustomObjects): void {
-  const { data, model, strategy } = config;
+  const { data, model, strategy, update } = config;
   if (data.task !== undefined && data.source !== undefined)
     report(['data', 'task'], 'contradicts data.source', 'keep one of data.task and data.source', [
       'data',
@@ -35,6 +36,7 @@ export function checkData(config: CheckedConfig, report: Report, objects: Custom
     [['data', 'partitioner', 'type'], data.partitioner.type === 'custom', objects.partitioner],
     [['model', 'type'], model.type === 'custom', objects.model],
     [['strategy', 'type'], strategy.type === 'custom', objects.strategy],
+    [['update', 'reduce'], reduceName(update.reduce) === 'custom', objects.reducer],
   ] as const)
     if (isCustom && object === undefined)
       report(

@@ -5,9 +5,10 @@ import type { CheckedConfig, Report } from './rule-context.js';
 import { type StageKind, stageKind } from './stages.js';
 
 /** A merge rule takes a coordinate that a client did not hold for one that it did not change. */
-export function checkReduce(config: CheckedConfig, report: Report, { stages }: CustomObjects): void {
+export function checkReduce(config: CheckedConfig, report: Report, { stages, reducer }: CustomObjects): void {
   const { reduce, pipeline } = config.update;
-  if (config.strategy.type === 'custom' || isPlainReduce(reduce)) return;
+  // What an object makes of such coordinates is its own affair.
+  if (config.strategy.type === 'custom' || isPlainReduce(reduce) || reducer !== undefined) return;
   pipeline.forEach((stage, at) => {
     const plans = 'custom' in stage && stages[stage.custom.index]?.plan !== undefined;
     if (!('fisherDropout' in stage) && !plans) return;

@@ -1,3 +1,4 @@
+import type { GatheringReducer, WantedStatistics } from '../../combine/reducers.js';
 import { type ConfigProblem, formatOrigin } from '../../config/errors.js';
 import { dottedPath, nearest } from '../../config/names.js';
 import { type ConfigNode, nodeAt, originAt, type Path } from '../../config/tree.js';
@@ -33,9 +34,9 @@ export function privacyPlan(config: CheckedConfig, objects: CustomObjects = { st
   return {
     stages: config.update.pipeline.map((stage) => privacyStage(stage, objects)),
     // A strategy record reduces by itself; nothing is known about its denominator.
-    reduce: config.strategy.type === 'custom' ? 'custom' : reduceName(config.update.reduce),
+    reduce: config.strategy.type === 'custom' ? 'custom' : reductionName(config, objects),
     merges: config.strategy.type !== 'custom' && !isPlainReduce(config.update.reduce),
-    measured: measuredBy(config),
+    measured: measuredBy(config, objects),
     weightedBy: config.strategy.weightedBy,
     weightCap: config.strategy.weightCap,
     cohortSize:
@@ -47,11 +48,27 @@ export function privacyPlan(config: CheckedConfig, objects: CustomObjects = { st
   };
 }
 
+function reductionName({ update: { reduce } }: CheckedConfig, { reducer }: CustomObjects): string {
+  return reducer?.name ?? reduceName(reduce);
+}
+
+const MEASURED: Readonly<Record<WantedStatistics['kind'], string>> = {
+  fisher: 'Fisher information',
+  'input-grams': 'Gram matrices of inputs',
+};
+
 /** What clients send beside their updates, in words. */
-function measuredBy({ strategy, update: { reduce } }: CheckedConfig): string | undefined {
+function measuredBy(
+  { strategy, update: { reduce } }: CheckedConfig,
+  objects: CustomObjects,
+): string | undefined {
+  const aggregate = objects.strategy?.aggregate as { reduce?: Partial<GatheringReducer> } | undefined;
+  const object =
+    strategy.type === 'custom' ? aggregate?.reduce : (objects.reducer as Partial<GatheringReducer>);
+  if (object?.statistics) return MEASURED[object.statistics.kind];
   if (strategy.type === 'custom' || isPlainReduce(reduce)) return undefined;
-  if (reduce.type === 'fisher') return 'Fisher information';
-  return reduce.type === 'regmean' ? 'Gram matrices of inputs' : undefined;
+  if (reduce.type === 'fisher') return MEASURED.fisher;
+  return reduce.type === 'regmean' ? MEASURED['input-grams'] : undefined;
 }
 
 /** What may be claimed about the privacy of a run with this configuration. */
