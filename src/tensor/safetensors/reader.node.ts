@@ -2,7 +2,7 @@
 import { fstatSync } from 'node:fs';
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { InputChangedError } from './errors.js';
+import { InputChangedError, ModelFileError } from './errors.js';
 import { modelIoError } from './io-error.js';
 import { type ByteFile, openModelPlace } from './reader.js';
 import type { ModelSource } from './source.js';
@@ -30,6 +30,14 @@ export async function openModel(path: string): Promise<ModelSource> {
 async function openFile(path: string, model: string): Promise<ByteFile | undefined> {
   let handle: FileHandle;
   try {
+    // Before it is opened: opening a pipe waits for its other end.
+    if (!(await stat(path)).isFile())
+      throw new ModelFileError(
+        'ERR_MODEL_FORMAT',
+        `${path} is not a file`,
+        'name a safetensors file, or a folder with model.safetensors or model.safetensors.index.json',
+        { model, file: path },
+      );
     handle = await open(path, 'r');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;

@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
   cpSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   renameSync,
@@ -168,6 +170,17 @@ describe('a model on disk', () => {
     expect(await codeOf(openModel(join(folder, 'nowhere')))).toBe('ERR_MODEL_NOT_FOUND');
     rmSync(join(folder, index));
     expect(await codeOf(openModel(folder))).toBe('ERR_MODEL_NOT_FOUND');
+  });
+
+  it('is a file: a folder or a pipe by its name is refused at once', async () => {
+    for (const name of [index, ...shards]) rmSync(join(folder, name));
+    const path = join(folder, 'model.safetensors');
+    mkdirSync(path);
+    expect(await codeOf(openModel(folder))).toBe('ERR_MODEL_FORMAT');
+    rmSync(path, { recursive: true });
+    execFileSync('mkfifo', [path]);
+    expect(await codeOf(openModel(folder))).toBe('ERR_MODEL_FORMAT');
+    expect(await codeOf(openModel(path))).toBe('ERR_MODEL_FORMAT');
   });
 
   it('leaves out tensors that the index does not list, and says so', async () => {
