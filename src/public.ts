@@ -8,6 +8,7 @@ export type { MergeMethodName, MethodOptions } from './combine/merge/method-opti
 export { type InMemoryModel, ModelMismatchError, type NamedTensor } from './combine/merge/models.js';
 export type { MergeRuleName, MergeRuleOptions } from './combine/merge-rules.js';
 export {
+  type ClientStatistics,
   fixedDenominator,
   type GatheringContext,
   type GatheringReducer,
@@ -15,6 +16,8 @@ export {
   type Reducer,
   type StreamingReducer,
   trimmedMean,
+  type UpdateTensor,
+  type WantedStatistics,
   weightedMean,
 } from './combine/reducers.js';
 export {
