@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { platform } from '#platform';
 import { recipeMethods } from '../combine/merge/registry.js';
 import { InvalidArgumentError } from '../errors.js';
+import type { Kernels } from '../kernels/kernels.js';
 import { type BackendOptions, loadBackend, resolveBackend } from '../kernels/select.js';
 import { bytesOf } from '../tensor/safetensors/dtype.js';
 import type { ModelSource } from '../tensor/safetensors/source.js';
@@ -13,10 +14,11 @@ import { filesBeside } from './files-beside.js';
 import { CARD_MARK } from './model-card.js';
 import type { MergePlan } from './plan.js';
 import { planKey } from './plan-key.node.js';
+import { withPlanned } from './planned-store.js';
 import { type PlanOptions, planMerge } from './planner.js';
 import { checkMethods } from './planner-context.js';
-import { describePlan, type PlanDescription } from './planner-describe.js';
-import type { OpenedModels } from './planner-models.js';
+import { describePlan, type PlanDescription, type PlanStep } from './planner-describe.js';
+import { type ModelStore, type OpenedModels, openModelsFrom } from './planner-models.js';
 import { diskStore, openModels } from './planner-models.node.js';
 import { likenessNotes, vocabularyNotes } from './preflight.js';
 import { documentOrder } from './recipe/documents.js';
@@ -81,6 +83,8 @@ export async function mergeRecipe(
   const folder = resolve(outDir);
   const { text, documents, folder: baseFolder } = await readDocuments(recipe, options);
   const named = new Map<string, string>();
+  // What is wrong with the last document is said before the first is merged.
+  if (documents.length > 1) await planDocuments(documents, baseFolder, options, async () => undefined);
   let summary: MergeSummary | undefined;
   for (const document of documents) {
     const isLast = document === documents.at(-1);
@@ -106,45 +110,69 @@ export async function mergeRecipe(
 /**
  * What a merge would do, and what looks wrong: from headers and tokenizers, and from the beginnings of some tensors.
  *
- * @param recipe - of one document: one that uses another's output cannot be planned until that is written.
+ * @returns the plan of the final output; of a recipe of several documents with those of the others as its `steps`.
  * @throws {RecipeError}, {MergeError}, {MergeMethodError} and {ModelFileError} as `mergeRecipe`.
  */
 export async function planRecipe(recipe: string, options: MergeOptions = {}): Promise<PlanDescription> {
   checkOptions(options);
   const { documents, folder } = await readDocuments(recipe, options);
-  if (documents.length > 1)
-    throw new InvalidArgumentError(
-      'planRecipe',
-      'recipe',
-      'of one document',
-      `${documents.length} documents`,
-      'give the documents one by one: one that uses another needs its output on disk',
-    );
-  const inputs = await openModels(documents[0], { folder });
-  const kernels = await loadBackend(options);
-  try {
-    const plan = planMerge(documents[0], inputs.models, { ...options, methods });
-    checkMethods(plan, kernels);
-    checkGramLayers(
-      gramLayers(plan),
-      planMemory(options.memory ?? DEFAULT_MEMORY, 1, false, mostInputs(plan)),
-    );
+  const steps: PlanStep[] = [];
+  await planDocuments(documents, folder, options, async ({ document, plan, inputs, store, kernels }) => {
     const description = describePlan(plan, {
       kernels,
       workers: options.workers ?? platform.availableParallelism(),
     });
     const sources = plan.models.map(({ path }) => inputs.sources.get(path) as ModelSource);
-    return {
+    steps.push({
       ...description,
+      name: document.name ?? '',
       peakBytes: Math.min(description.peakBytes, options.memory ?? DEFAULT_MEMORY),
       warnings: [
         ...description.warnings,
-        ...(await vocabularyNotes(documents[0], inputs.models, diskStore())),
+        ...(await vocabularyNotes(document, inputs.models, store)),
         ...(await likenessNotes(plan, sources, kernels)),
       ],
-    };
+    });
+  });
+  const { name: _, ...final } = steps[steps.length - 1];
+  return steps.length === 1 ? final : { ...final, steps: steps.slice(0, -1) };
+}
+
+interface PlannedDocument {
+  readonly document: Recipe;
+  readonly plan: MergePlan;
+  readonly inputs: OpenedModels;
+  readonly store: ModelStore;
+  readonly kernels: Kernels;
+}
+
+/** Plans every document on the models of the disk and on the plans before it; inputs are open while `use` runs. */
+async function planDocuments(
+  documents: readonly Recipe[],
+  folder: string,
+  options: MergeOptions,
+  use: (planned: PlannedDocument) => Promise<void>,
+): Promise<void> {
+  const plans = new Map<string, MergePlan>();
+  const store = withPlanned(diskStore({ folder }), plans);
+  const kernels = await loadBackend(options);
+  try {
+    for (const document of documents) {
+      const inputs = await openModelsFrom(document, store);
+      try {
+        const plan = planMerge(document, inputs.models, { ...options, methods });
+        checkMethods(plan, kernels);
+        checkGramLayers(
+          gramLayers(plan),
+          planMemory(options.memory ?? DEFAULT_MEMORY, 1, false, mostInputs(plan)),
+        );
+        await use({ document, plan, inputs, store, kernels });
+        if (document.name !== undefined) plans.set(document.name, plan);
+      } finally {
+        await inputs.close();
+      }
+    }
   } finally {
-    await inputs.close();
     kernels.dispose();
   }
 }

@@ -37,6 +37,13 @@ export interface PlanDescription {
   readonly files: readonly string[];
   /** What looks wrong. */
   readonly warnings: readonly string[];
+  /** Plans of the documents before, whose outputs this one may use. */
+  readonly steps?: readonly PlanStep[];
+}
+
+/** The plan of a document that others use. */
+export interface PlanStep extends PlanDescription {
+  readonly name: string;
 }
 
 export interface DescribeOptions {
@@ -140,6 +147,12 @@ function named(outputs: readonly OutputTensor[]): string {
 
 /** The description as lines of text; tensors that differ only in their layer share a line. */
 export function formatPlan(description: PlanDescription): string {
+  const { steps = [] } = description;
+  const before = steps.map((step) => `document ${step.name}\n${formatOne(step)}\n`).join('');
+  return `${before}${before === '' ? '' : 'final document\n'}${formatOne(description)}`;
+}
+
+function formatOne(description: PlanDescription): string {
   const lines = description.models.map(({ reference, path, examples }, i) => {
     const place = path === reference ? '' : `  (${path})`;
     const measured =

@@ -3,6 +3,7 @@ import type { Kernels } from '../kernels/kernels.js';
 import type { ModelSource } from '../tensor/safetensors/source.js';
 import { MergeError } from './errors.js';
 import type { MergePlan, OutputTensor } from './plan.js';
+import { isWritten } from './planned-store.js';
 import { type ModelStore, readTokenizer } from './planner-models.js';
 import type { ModelFacts } from './planner-sources.js';
 import { type Recipe, referencesOf } from './recipe/recipe.js';
@@ -34,7 +35,10 @@ export async function likenessNotes(
   sources: readonly ModelSource[],
   kernels: Kernels,
 ): Promise<string[]> {
-  const candidates = plan.outputs.filter(({ method, inputs }) => method !== undefined && inputs.length > 1);
+  const candidates = plan.outputs.filter(
+    ({ method, inputs }) =>
+      method !== undefined && inputs.length > 1 && inputs.every(({ model }) => isWritten(sources[model])),
+  );
   const step = Math.max(1, Math.floor(candidates.length / TENSORS));
   const chosen = candidates.filter((_, i) => i % step === 0).slice(0, TENSORS);
   const pairs = new Map<string, Pair>();
