@@ -2,6 +2,7 @@
 import { StatisticsRejectedError } from '../combine/errors.js';
 import type { ClientStatistics, ReceivedGram, WantedStatistics } from '../combine/reducers.js';
 import type { Kernels } from '../kernels/kernels.js';
+import { meansOf } from '../train/statistics.js';
 import type { WireBytes } from '../update/pipeline.js';
 import type { RunSetup } from './setup.js';
 
@@ -32,7 +33,7 @@ export async function measureClient(
   switch (wanted.kind) {
     case 'fisher': {
       const sums = await local.fisher(params, data.train, part, { labels: wanted.labels });
-      return { kind: 'fisher', values: Float32Array.from(sums, (sum) => sum / part.length) };
+      return { kind: 'fisher', values: meansOf(sums, part.length) };
     }
     case 'input-grams': {
       const { layers } = await local.inputGrams(params, data.train, part);

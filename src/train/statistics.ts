@@ -69,7 +69,7 @@ export async function diagonalFisher(
   const sums = await withRunner(options, (runner) =>
     fisherSums(model, runner, { params, data, index, gradient, labels, signal }),
   );
-  return Float32Array.from(sums, (sum) => sum / index.length);
+  return meansOf(sums, index.length);
 }
 
 /**
@@ -111,6 +111,13 @@ export async function inputGrams(
   };
 }
 
+/** Sums over `count` examples as float32 means. */
+export function meansOf(sums: Float64Array, count: number): Float32Array {
+  const means = new Float32Array(sums.length);
+  for (let i = 0; i < sums.length; i++) means[i] = sums[i] / count;
+  return means;
+}
+
 export interface FisherJob {
   readonly params: Float32Array;
   readonly data: Dataset;
@@ -129,9 +136,7 @@ export async function fisherSums(model: Model, runner: JobRunner, job: FisherJob
   for (let label = 0; label < model.classes; label++) {
     const all = new Int32Array(data.size).fill(label);
     const squares = await squaresOf(model, runner, job, 'probability', all);
-    squares.forEach((square, i) => {
-      total[i] += square;
-    });
+    for (let i = 0; i < total.length; i++) total[i] += squares[i];
   }
   return total;
 }
