@@ -1,17 +1,23 @@
 import { readFile } from 'node:fs/promises';
+import { totalmem } from 'node:os';
 import { Command, Option } from 'commander';
 import { nearest } from '../config/names.js';
-import { type RecycleReport, type RecycleStep, recycle } from '../merge/recycle/recycle.js';
-import { formatNumber } from '../report/format.js';
+import { RecycleError } from '../merge/recycle/errors.js';
+import { type RecycleStep, recycle } from '../merge/recycle/recycle.js';
+import { formatBytes } from '../report/format.js';
 import { readModel, writeModel } from '../tensor/safetensors/flat-model.node.js';
+import { openModel } from '../tensor/safetensors/reader.node.js';
 import { UsageError } from './errors.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { type CommonOptions, createOutput, withCommonOptions } from './output.js';
+import { recycleText } from './recycle-text.js';
 import { type Verb, wholeNumber } from './verb.js';
 
 interface RecycleVerbOptions extends CommonOptions {
   units: string[];
   split?: 'equal' | 'uneven';
+  newUnits?: 'copies' | 'next-layer';
+  unknownTokens?: 'mean' | 'pieces';
   after?: string;
   order?: string;
   layers?: number;
@@ -34,12 +40,18 @@ export function recycleCommand(run: Verb): Command {
       .argument('<folder>', 'gets the new model')
       .option(
         '--units <group=n>',
-        'wider, subclone: width of a hidden layer, or of mlp, heads (key-value heads) or hidden; repeatable',
+        'wider, subclone: width of a hidden layer, or of mlp, heads (key-value heads) or hidden (the residual stream); repeatable',
         (value: string, before: string[]) => [...before, value],
         [],
       )
       .addOption(
         new Option('--split <how>', 'wider: how copies share outgoing weights').choices(['equal', 'uneven']),
+      )
+      .addOption(
+        new Option('--new-units <from>', 'wider: copies of the layer, or of the layer above').choices([
+          'copies',
+          'next-layer',
+        ]),
       )
       .option('--after <layers>', 'deeper: layers, as 0,2 or fc1, each followed by one that does nothing yet')
       .option('--order <layers>', 'stack: old layers in the order of the new ones, as 0,1,0,1')
@@ -53,6 +65,12 @@ export function recycleCommand(run: Verb): Command {
       )
       .option('--source-vocab <file>', 'bert-to-gpt: tokens of the source, one a line, or JSON token: id')
       .option('--target-vocab <file>', 'bert-to-gpt: tokens of the new model')
+      .addOption(
+        new Option('--unknown-tokens <how>', 'bert-to-gpt: rows of tokens without a match').choices([
+          'mean',
+          'pieces',
+        ]),
+      )
       .option('--seed <n>', 'of copies and fresh layers, 0 to 2^64 - 1')
       .option('--overwrite', 'replace a model in the folder'),
   )
@@ -62,12 +80,14 @@ export function recycleCommand(run: Verb): Command {
 Examples:
   heddle recycle wider mlp-model wide --units fc1=400 --split uneven
   heddle recycle wider llama wide --units mlp=8192 --units heads=12
+  heddle recycle wider gpt2 wide --units hidden=1024 --units heads=16 --units mlp=4096
   heddle recycle deeper llama deep --after 3,7
   heddle recycle stack llama deep --order 0,1,2,3,0,1,2,3
   heddle recycle subclone llama small --units hidden=512 --units mlp=1024 --layers 6
   heddle recycle bert-to-gpt bert gpt --positions 1024 --json
 
-wider and deeper keep what the model computes; the others give a start for training. The model is held in memory.`,
+wider (with copies) and deeper keep what the model computes; the others give a start for training.
+The model is held in memory, as float32 three times over.`,
     )
     .action(run(recycleVerb));
 }
@@ -80,21 +100,38 @@ async function recycleVerb(
 ): Promise<ExitCode> {
   const output = createOutput(options);
   const step = await stepOf(operation, options);
+  await checkMemory(path);
   const { model, report } = recycle(await readModel(path), step);
   const written = await writeModel(folder, model, { overwrite: options.overwrite });
   output.result({ ...report, folder, files: written.files, bytes: written.bytes }, () =>
-    textOf(report, folder),
+    recycleText(report, folder),
   );
   return EXIT.done;
 }
 
+/** Copies of the parameters that are in memory at once, as float32: as read, as one vector, and the new model's. */
+const COPIES = 3;
+
+/** @throws {RecycleError} before a model is read that does not fit. */
+async function checkMemory(path: string): Promise<void> {
+  const source = await openModel(path);
+  await source.close();
+  const parameters = [...source.tensors.values()].reduce((sum, { size }) => sum + size, 0);
+  const needed = 4 * COPIES * parameters;
+  if (needed <= totalmem()) return;
+  throw new RecycleError(
+    `${path} needs about ${formatBytes(needed)} of memory to be made into another model, and this machine has ${formatBytes(totalmem())}`,
+    'use a machine with more memory; layers alone can be stacked by `heddle merge` with passthrough slices',
+  );
+}
+
 async function stepOf(operation: string, options: RecycleVerbOptions): Promise<RecycleStep> {
-  const { split, layers, positions, stretch, seed } = options;
+  const { split, newUnits, unknownTokens, layers, positions, stretch, seed } = options;
   if (seed !== undefined && !/^\d{1,20}$/.test(seed))
     throw new UsageError(`--seed is ${JSON.stringify(seed)}`, 'give a whole number from 0 to 2^64 - 1');
   switch (operation) {
     case 'wider':
-      return { operation, units: unitsOf(needed('--units', options.units)), split, seed };
+      return { operation, units: unitsOf(needed('--units', options.units)), split, newUnits, seed };
     case 'deeper':
       return { operation, after: needed('--after', options.after).split(',') };
     case 'stack':
@@ -112,6 +149,7 @@ async function stepOf(operation: string, options: RecycleVerbOptions): Promise<R
         layers,
         positions,
         stretch,
+        unknownTokens,
         seed,
         sourceVocabulary: sourceVocabulary || undefined,
         targetVocabulary: targetVocabulary || undefined,
@@ -174,23 +212,4 @@ async function readVocabulary(file: string): Promise<string[]> {
     tokens.length === entries.length && Array.from(tokens).every((token) => token !== undefined);
   if (!complete) throw new UsageError(`the ids of ${file} are not 0, 1, 2 ...`, 'give a complete vocabulary');
   return tokens;
-}
-
-function textOf(report: RecycleReport, folder: string): string {
-  const { operation, functionPreserving, parametersBefore, parametersAfter, provenance, dropped, notes } =
-    report;
-  const lines = [
-    `${operation}: ${formatNumber(parametersBefore)} parameters became ${formatNumber(parametersAfter)} in ${folder}`,
-    functionPreserving
-      ? 'the model computes what it did'
-      : 'the model does not compute what it did: train it',
-  ];
-  const width = Math.max(0, ...provenance.map(({ target }) => target.length));
-  for (const { target, sources, operator, exactness } of provenance)
-    lines.push(
-      `  ${target.padEnd(width)}  ${exactness.padEnd(11)}  ${operator}${sources.length > 0 ? `: ${sources.join(', ')}` : ''}`,
-    );
-  if (dropped.length > 0) lines.push(`dropped: ${dropped.join(', ')}`);
-  for (const note of notes) lines.push(`note: ${note}`);
-  return lines.join('\n');
 }

@@ -7,6 +7,7 @@
 import { randomKey } from '../../kernels/address.js';
 import { normalF32 } from '../../kernels/reference/random.js';
 import { RecycleError, UnassignedTensorError } from './errors.js';
+import { type WordRowOptions, wordRows } from './word-rows.js';
 
 export interface NamedTensor {
   readonly shape: readonly number[];
@@ -24,16 +25,15 @@ export interface Provenance {
   readonly exactness: Exactness;
 }
 
-export interface BertToGptOptions {
+export interface BertToGptOptions extends WordRowOptions {
+  /** Name of the encoder's activation, for the notes. Default: 'gelu', which is the one with erf. */
+  readonly activation?: string;
   /** Layers of the decoder; further ones are fresh. Default: as many as the encoder has. */
   readonly layers?: number;
   /** Positions of the decoder. Default: as many as the encoder has. */
   readonly positions?: number;
   /** How positions beyond the encoder's are made: interpolated over the new length, or repeated. Default: 'interpolate'. */
   readonly stretch?: 'interpolate' | 'tile';
-  /** Tokens by row of the encoder and of the decoder; both or neither. Rows are matched by token; without them by number. */
-  readonly sourceVocabulary?: readonly string[];
-  readonly targetVocabulary?: readonly string[];
   /** Of fresh layers. Default: 0. */
   readonly seed?: number | string | bigint;
 }
@@ -71,7 +71,7 @@ export function bertToGpt(source: Tensors, options: BertToGptOptions = {}): Bert
   const target = new Target();
   const mapped = Math.min(layers, sourceLayers);
 
-  target.put('wte.weight', ...wordEmbeddings(words, options));
+  target.put('wte.weight', ...wordRows(words, options));
   target.put('wpe.weight', ...positionEmbeddings(input, options));
   for (const part of ['weight', 'bias'])
     target.put(`h.0.ln_1.${part}`, input.take(`embeddings.LayerNorm.${part}`), {
@@ -90,7 +90,9 @@ export function bertToGpt(source: Tensors, options: BertToGptOptions = {}): Bert
     dropped: input.unused(),
     notes: [
       'BERT normalises the residual stream behind each sublayer, GPT-2 in front of it: the decoder does not compute what the encoder did and needs training',
-      "BERT's GELU is the one with erf; give the decoder activation_function gelu instead of gelu_new",
+      options.activation === undefined || options.activation === 'gelu'
+        ? "BERT's GELU is the one with erf; give the decoder activation_function gelu instead of gelu_new"
+        : `the encoder's activation is ${options.activation}; give the decoder the same activation_function`,
       'BERT adds 1e-12 to the variance in its norms; give the decoder layer_norm_epsilon 1e-12',
       'the causal mask belongs to the code of the decoder, not to its weights',
       'the head is tied to wte.weight; the bias of the masked-language head has no counterpart',
@@ -250,39 +252,6 @@ function freshLayer(target: Target, layer: number, { hidden, inner, seed, last }
   }
 }
 
-function wordEmbeddings(words: NamedTensor, options: BertToGptOptions): [NamedTensor, Origin] {
-  const sources = ['embeddings.word_embeddings.weight'];
-  const { sourceVocabulary, targetVocabulary } = options;
-  if (sourceVocabulary === undefined && targetVocabulary === undefined)
-    return [words, { sources, operator: 'copy, rows by number', exactness: 'exact' }];
-  if (sourceVocabulary === undefined || targetVocabulary === undefined)
-    throw new RecycleError('only one of the two vocabularies was given', 'give both, or neither');
-  const [rows, hidden] = words.shape;
-  if (sourceVocabulary.length > rows)
-    throw new RecycleError(
-      `the source vocabulary has ${sourceVocabulary.length} tokens and the embedding ${rows} rows`,
-      'give the vocabulary that belongs to the source',
-    );
-  const rowOf = new Map(sourceVocabulary.map((token, row) => [token, row]));
-  const mean = meanRow(words.values, rows, hidden);
-  const values = new Float32Array(targetVocabulary.length * hidden);
-  let missing = 0;
-  targetVocabulary.forEach((token, row) => {
-    const from = rowOf.get(token);
-    if (from === undefined) missing++;
-    values.set(
-      from === undefined ? mean : words.values.subarray(from * hidden, (from + 1) * hidden),
-      row * hidden,
-    );
-  });
-  const operator = `rows by token; ${missing} of ${targetVocabulary.length} tokens without a match get the mean row`;
-  const exactness = missing === 0 ? 'exact' : 'approximate';
-  return [
-    { shape: [targetVocabulary.length, hidden], values },
-    { sources, operator, exactness },
-  ];
-}
-
 function positionEmbeddings(input: Source, options: BertToGptOptions): [NamedTensor, Origin] {
   const positions = input.take('embeddings.position_embeddings.weight');
   const sources = ['embeddings.position_embeddings.weight'];
@@ -327,12 +296,6 @@ function positionEmbeddings(input: Source, options: BertToGptOptions): [NamedTen
 function beyond(row: number, rows: number, length: number): number {
   const extra = length - rows;
   return extra === 1 ? rows - 1 : ((row - rows) * (rows - 1)) / (extra - 1);
-}
-
-function meanRow(values: Float32Array, rows: number, hidden: number): Float32Array {
-  const sums = new Float64Array(hidden);
-  for (let i = 0; i < rows * hidden; i++) sums[i % hidden] += values[i];
-  return Float32Array.from(sums, (sum) => sum / rows);
 }
 
 function concatenated(tensors: readonly NamedTensor[]): NamedTensor {

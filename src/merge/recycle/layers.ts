@@ -77,7 +77,7 @@ export function reorderLayers(model: UnitModel, order: readonly (number | LayerO
 }
 
 /** Weights and biases of what a block adds to the residual stream. */
-function isOutputProjection(name: string): boolean {
+export function isOutputProjection(name: string): boolean {
   return /\.(self_attn\.o_proj|mlp\.down_proj|attn\.c_proj|mlp\.c_proj)\.(weight|bias)$/.test(name);
 }
 
@@ -86,6 +86,11 @@ function isOutputProjection(name: string): boolean {
  * what it did (Chen et al. 2015, arXiv 1511.05641, section 2.3, in the form for residual blocks).
  */
 export function net2Deeper(model: UnitModel, after: readonly number[]): UnitModel {
+  return reorderLayers(model, deepenedOrder(model, after));
+}
+
+/** The layers of `net2Deeper`. */
+export function deepenedOrder(model: UnitModel, after: readonly number[]): LayerOrder[] {
   const count =
     1 + Math.max(-1, ...model.spec.entries.map(({ name }) => Number(layerName.exec(name)?.[2] ?? -1)));
   const wrong = after.find((layer) => !(Number.isInteger(layer) && layer >= 0 && layer < count));
@@ -95,7 +100,7 @@ export function net2Deeper(model: UnitModel, after: readonly number[]): UnitMode
     { layer },
     ...after.filter((each) => each === layer).map(() => ({ layer, silent: true })),
   ]);
-  return reorderLayers(model, order.flat());
+  return order.flat();
 }
 
 /**

@@ -61,7 +61,8 @@ export function layoutOf(
   const names = tensors.map(({ name }) => name);
   if (names.some((name) => /(^|\.)layers\.\d+\.self_attn\.q_proj\.weight$/.test(name)))
     return llamaLayout(tensors, heads);
-  if (names.some((name) => /(^|\.)h\.\d+\.attn\.c_attn\.weight$/.test(name))) return gpt2Layout(tensors);
+  if (names.some((name) => /(^|\.)h\.\d+\.attn\.c_attn(\.q)?\.weight$/.test(name)))
+    return gpt2Layout(tensors, heads?.heads);
   return mlpLayout(tensors);
 }
 
@@ -127,12 +128,18 @@ function llamaLayout(tensors: readonly TensorShape[], heads?: TransformerHeads):
   );
 }
 
-function gpt2Layout(tensors: readonly TensorShape[]): Omit<UnitModel, 'params'> {
-  return build(tensors, 'gpt2', ({ name, shape }) => {
+/** Heads are units where `c_attn` is split into q, k and v (see `fused.ts`) and their number is known. */
+function gpt2Layout(tensors: readonly TensorShape[], heads?: number): Omit<UnitModel, 'params'> {
+  const split = heads !== undefined && tensors.some(({ name }) => name.endsWith('.attn.c_attn.q.weight'));
+  const describe = ({ name, shape }: TensorShape): Described => {
     const [, layer, part] = /(?:^|\.)h\.(\d+)\.(.+)$/.exec(name) ?? [];
     const mlp = `mlp.${layer}`;
+    const attention = split ? `heads.${layer}` : undefined;
+    if (/^attn\.c_attn\.[qkv]\.weight$/.test(part ?? ''))
+      return { axes: ['hidden', attention], inputAxis: 0 };
+    if (/^attn\.c_attn\.[qkv]\.bias$/.test(part ?? '')) return { axes: [attention], kind: 'bias' };
     if (part === 'attn.c_attn.weight') return { axes: ['hidden', undefined], inputAxis: 0 };
-    if (part === 'attn.c_proj.weight') return { axes: [undefined, 'hidden'], inputAxis: 0 };
+    if (part === 'attn.c_proj.weight') return { axes: [attention, 'hidden'], inputAxis: 0 };
     if (part === 'mlp.c_fc.weight') return { axes: ['hidden', mlp], inputAxis: 0 };
     if (part === 'mlp.c_fc.bias') return { axes: [mlp], kind: 'bias' };
     if (part === 'mlp.c_proj.weight') return { axes: [mlp, 'hidden'], inputAxis: 0 };
@@ -141,7 +148,8 @@ function gpt2Layout(tensors: readonly TensorShape[]): Omit<UnitModel, 'params'> 
     if (/ln_(1|2|f)\.weight$/.test(name)) return { axes: ['hidden'], kind: 'norm-weight' };
     if (/(ln_(1|2|f)|c_proj)\.bias$/.test(name)) return { axes: ['hidden'], kind: 'bias' };
     return { axes: shape.map(() => undefined) };
-  });
+  };
+  return build(tensors, 'gpt2', describe, (group) => (group.startsWith('heads.') ? heads : undefined));
 }
 
 /** A chain of dense layers `NAME.weight` [out, in] and `NAME.bias`, in natural order of their names. */

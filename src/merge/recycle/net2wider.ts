@@ -20,6 +20,9 @@ export interface WidenOptions {
   readonly split?: 'equal' | 'uneven';
 }
 
+/** More than any layer of a model has. */
+const MOST_UNITS = 1 << 24;
+
 /**
  * The model with a wider unit group. Function-preserving for the model's `exactGroups`, up to rounding.
  *
@@ -32,14 +35,15 @@ export function net2Wider(model: UnitModel, group: string, options: WidenOptions
       `the groups that can are ${model.exactGroups.join(', ')}`,
     );
   const old = model.spec.groups[group];
-  const { units, seed = 0, split = 'equal' } = options;
+  const { units, split = 'equal' } = options;
   if (!Number.isInteger(units) || units < old)
     throw new RecycleError(
       `${group} has ${old} units and cannot be widened to ${units}`,
       `give ${old} or more`,
     );
-  const from =
-    options.mapping ?? unitMapping(old, units, seed, Object.keys(model.spec.groups).indexOf(group));
+  if (units > MOST_UNITS)
+    throw new RecycleError(`${group} cannot be widened to ${units} units`, `give ${MOST_UNITS} at most`);
+  const from = options.mapping ?? unitMapping(model, group, options);
   if (from.length !== units || from.some((unit, i) => (i < old ? unit !== i : !(unit >= 0 && unit < old))))
     throw new RecycleError(
       `the mapping of ${group} is not one of ${units} onto ${old} units`,
@@ -49,7 +53,13 @@ export function net2Wider(model: UnitModel, group: string, options: WidenOptions
 }
 
 /** 0 .. old - 1, then uniform choices addressed by seed and group. */
-function unitMapping(old: number, units: number, seed: number | string | bigint, site: number): number[] {
+export function unitMapping(
+  model: UnitModel,
+  group: string,
+  { units, seed = 0 }: Pick<WidenOptions, 'units' | 'seed'>,
+): number[] {
+  const old = model.spec.groups[group];
+  const site = Object.keys(model.spec.groups).indexOf(group);
   const { key0, key1 } = randomKey(seed, { purpose: 'init' });
   return Array.from({ length: units }, (_, j) =>
     j < old ? j : Math.floor((philox4x32(j, 0, 0, site, key0, key1)[0] / 2 ** 32) * old),

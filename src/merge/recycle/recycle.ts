@@ -2,17 +2,26 @@
 import type { FlatModel, FlatTensor } from '../../tensor/safetensors/flat-model.js';
 import { type BertToGptOptions, bertToGpt, type Provenance } from './bert-to-gpt.js';
 import { RecycleError } from './errors.js';
-import { deepenDense, net2Deeper, reorderLayers } from './layers.js';
+import { fuse, splitFused } from './fused.js';
+import { deepenDense, deepenedOrder, type LayerOrder, reorderLayers } from './layers.js';
 import { layoutOf, type UnitModel } from './layout.js';
 import { net2Wider } from './net2wider.js';
-import { subclone } from './subclone.js';
+import { widenFromNext } from './next-layer.js';
+import { traced } from './provenance.js';
+import { widenStream } from './stream-width.js';
+import { middleLeftOut, subclone } from './subclone.js';
 
 export type RecycleStep =
   | {
       readonly operation: 'wider';
-      /** Units by group: a hidden layer of an MLP; `mlp` or `heads` (key-value heads) for all layers of a transformer. */
+      /**
+       * Units by group: a hidden layer of an MLP; of a transformer `mlp` or `heads` (key-value heads) for all layers, and `hidden` for the
+       * residual stream.
+       */
       readonly units: Readonly<Record<string, number>>;
       readonly split?: 'equal' | 'uneven';
+      /** Where new units come from: copies of the layer's own, or of those of the layer above (bert2BERT). Default: 'copies'. */
+      readonly newUnits?: 'copies' | 'next-layer';
       readonly seed?: number | string | bigint;
     }
   /** Layers by number in a transformer, by name in an MLP. */
@@ -32,7 +41,7 @@ export interface RecycleReport {
   readonly functionPreserving: boolean;
   readonly parametersBefore: number;
   readonly parametersAfter: number;
-  /** One entry a tensor, where tensors were mapped by name. */
+  /** One entry a tensor of the new model. */
   readonly provenance: readonly Provenance[];
   /** Tensors of the source that nothing was made of. */
   readonly dropped: readonly string[];
@@ -49,35 +58,45 @@ export interface RecycleReport {
 export function recycle(model: FlatModel, step: RecycleStep): { model: FlatModel; report: RecycleReport } {
   const floats = new Map([...model.tensors].filter(([, tensor]) => isFloat(tensor)));
   if (step.operation === 'bert-to-gpt') return mapBert(model, floats, step);
+  const type = model.config?.model_type;
+  if (step.operation === 'wider' && step.units.hidden !== undefined && /^gemma/.test(String(type)))
+    throw new RecycleError(
+      `the residual stream of a ${type} cannot be widened`,
+      'its norms multiply by 1 + gain and its embedding by the root of its width; widen mlp or heads',
+    );
   const before = unitModel(model, floats);
-  const { after, exact, notes } = changed(before, step);
-  const tensors = new Map<string, FlatTensor>();
-  const dtypes = new Map([...floats].map(([name, { dtype }]) => [anyLayer(name), dtype]));
+  const { after, exact, notes, order, epsilonFactor = 1 } = changed(before, step);
+  const { provenance, dropped } = traced(before, after, exact, order);
+  const config = configOf(model.config, after, epsilonFactor);
+  const made = new Map<string, FlatTensor>();
+  const dtypes = new Map([...splitFused(floats)].map(([name, { dtype }]) => [anyLayer(name), dtype]));
   const [common = 'F32'] = dtypes.values();
   for (const { name, shape } of after.spec.entries) {
     const dtype = dtypes.get(anyLayer(name)) ?? common;
-    tensors.set(name, { dtype, shape, values: after.spec.slice(after.params, name) });
+    made.set(name, { dtype, shape, values: after.spec.slice(after.params, name) });
   }
+  const tensors = before.family === 'gpt2' ? fuse(made) : made;
   for (const [name, tensor] of model.tensors) if (!isFloat(tensor)) tensors.set(name, tensor);
   const rounded = [...dtypes.values()].some((dtype) => dtype !== 'F32');
   return {
-    model: { tensors, metadata: model.metadata, config: configOf(model.config, after) },
+    model: { tensors, metadata: model.metadata, config },
     report: {
       operation: step.operation,
       functionPreserving: exact,
       parametersBefore: before.spec.size,
       parametersAfter: after.spec.size,
-      provenance: [],
-      dropped: [],
+      provenance,
+      dropped,
       notes: exact && rounded ? [...notes, 'shares of copied units are rounded to the stored type'] : notes,
     },
   };
 }
 
 /** The model as units, by the names of its tensors. */
-function unitModel({ config }: FlatModel, floats: ReadonlyMap<string, FlatTensor>): UnitModel {
+function unitModel({ config }: FlatModel, all: ReadonlyMap<string, FlatTensor>): UnitModel {
+  const floats = splitFused(all);
   const shapes = [...floats].map(([name, { shape }]) => ({ name, shape }));
-  const heads = config?.num_attention_heads;
+  const heads = config?.num_attention_heads ?? config?.n_head;
   const keyValueHeads = config?.num_key_value_heads;
   const layout = layoutOf(
     shapes,
@@ -94,20 +113,15 @@ interface Changed {
   readonly after: UnitModel;
   readonly exact: boolean;
   readonly notes: readonly string[];
+  /** Old layer of each new one, where layers moved. */
+  readonly order?: readonly LayerOrder[];
+  readonly epsilonFactor?: number;
 }
 
 function changed(before: UnitModel, step: Exclude<RecycleStep, { operation: 'bert-to-gpt' }>): Changed {
   switch (step.operation) {
-    case 'wider': {
-      const { split, seed } = step;
-      const groups = Object.entries(everyLayer(before, step.units));
-      const after = groups.reduce((m, [group, units]) => net2Wider(m, group, { units, split, seed }), before);
-      const notes =
-        split === 'uneven'
-          ? []
-          : ['equal copies learn alike until noise or dropout parts them; see --split uneven'];
-      return { after, exact: true, notes };
-    }
+    case 'wider':
+      return wider(before, step);
     case 'deeper':
       return deeper(before, step.after);
     case 'stack':
@@ -115,20 +129,70 @@ function changed(before: UnitModel, step: Exclude<RecycleStep, { operation: 'ber
         after: reorderLayers(before, step.order),
         exact: false,
         notes: ['stacked layers need training'],
+        order: step.order.map((layer) => ({ layer })),
       };
     case 'subclone': {
-      const after = subclone(before, { units: everyLayer(before, step.units), layers: step.layers });
-      return { after, exact: false, notes: ['a start for training, better than a random one'] };
+      const units = everyLayer(before, withHeads(before, step.units));
+      const after = subclone(before, { units, layers: step.layers });
+      const order = step.layers === undefined ? undefined : middleLeftOut(before, step.layers);
+      return {
+        after,
+        exact: false,
+        notes: ['a start for training, better than a random one'],
+        order: order?.map((layer) => ({ layer })),
+      };
     }
     default:
       return step satisfies never;
   }
 }
 
+function wider(before: UnitModel, step: RecycleStep & { operation: 'wider' }): Changed {
+  const { split, seed, newUnits = 'copies' } = step;
+  const { hidden, ...units } = step.units;
+  const stream = hidden === undefined ? undefined : widenStream(before, hidden, seed);
+  let after = stream?.model ?? before;
+  let exact = true;
+  for (const [group, count] of Object.entries(everyLayer(before, units))) {
+    const options = { units: count, split, seed };
+    if (newUnits === 'copies') after = net2Wider(after, group, options);
+    else {
+      const grown = widenFromNext(after, group, options);
+      after = grown.model;
+      exact &&= grown.exact;
+    }
+  }
+  const notes: string[] = [];
+  if (stream !== undefined)
+    notes.push(
+      before.family === 'llama'
+        ? 'new features of the residual stream begin at zero; what reads them begins at random'
+        : 'new features of the residual stream begin as the mean of the old ones; what reads them begins at random',
+      `gains of norms times the root of, and their epsilon times ${stream.epsilonFactor}: norms put out what they did`,
+    );
+  if (newUnits === 'next-layer') notes.push('new units do what units of the layer above do (bert2BERT)');
+  else if (split !== 'uneven' && Object.keys(units).length > 0)
+    notes.push('equal copies learn alike until noise or dropout parts them; see --split uneven');
+  return { after, exact, notes, epsilonFactor: stream?.epsilonFactor };
+}
+
+/** GPT-2's configuration has no width of a head of its own: fewer features are fewer heads. */
+function withHeads(
+  { family, spec }: UnitModel,
+  units: Readonly<Record<string, number>>,
+): Readonly<Record<string, number>> {
+  const { hidden, heads } = units;
+  const old = spec.groups['heads.0'];
+  if (family !== 'gpt2' || hidden === undefined || heads !== undefined || old === undefined) return units;
+  return { ...units, heads: Math.max(1, Math.round((hidden * old) / spec.groups.hidden)) };
+}
+
 function deeper(before: UnitModel, after: readonly string[]): Changed {
   if (before.family !== 'mlp') {
     const layers = after.map((text) => (/^\d+$/.test(text) ? Number(text) : Number.NaN));
-    return { after: net2Deeper(before, layers), exact: true, notes: ['new blocks begin as the identity'] };
+    const order = deepenedOrder(before, layers);
+    const notes = ['new blocks begin as the identity'];
+    return { after: reorderLayers(before, order), exact: true, notes, order };
   }
   const grown = after.reduce((model, layer) => {
     let number = 1;
@@ -150,7 +214,7 @@ function everyLayer(model: UnitModel, units: Readonly<Record<string, number>>): 
 }
 
 /** The configuration with the counts of the new model. */
-function configOf(config: FlatModel['config'], after: UnitModel): FlatModel['config'] {
+function configOf(config: FlatModel['config'], after: UnitModel, epsilonFactor: number): FlatModel['config'] {
   if (config === undefined || after.family === 'mlp') return config;
   const { spec, family } = after;
   const layers = new Set(
@@ -158,7 +222,17 @@ function configOf(config: FlatModel['config'], after: UnitModel): FlatModel['con
   ).size;
   const { hidden } = spec.groups;
   const inner = widthOfAll(spec.groups, 'mlp');
-  if (family === 'gpt2') return { ...config, n_layer: layers, n_embd: hidden, n_inner: inner };
+  if (family === 'gpt2') {
+    const heads = gpt2Heads(after);
+    return {
+      ...config,
+      ...epsilonOf(config, 'layer_norm_epsilon', 1e-5, epsilonFactor),
+      ...(heads === undefined ? {} : { n_head: heads }),
+      n_layer: layers,
+      n_embd: hidden,
+      n_inner: inner,
+    };
+  }
   const keyValueHeads = widthOfAll(spec.groups, 'heads');
   const query = spec.entries.find(({ name }) => name.endsWith('self_attn.q_proj.weight'));
   const key = spec.entries.find(({ name }) => name.endsWith('self_attn.k_proj.weight'));
@@ -166,6 +240,7 @@ function configOf(config: FlatModel['config'], after: UnitModel): FlatModel['con
   const headDim = key.shape[0] / keyValueHeads;
   return {
     ...config,
+    ...epsilonOf(config, 'rms_norm_eps', 1e-6, epsilonFactor),
     num_hidden_layers: layers,
     hidden_size: hidden,
     intermediate_size: inner,
@@ -173,6 +248,30 @@ function configOf(config: FlatModel['config'], after: UnitModel): FlatModel['con
     num_key_value_heads: keyValueHeads,
     head_dim: headDim,
   };
+}
+
+/** The number of heads, which with their width makes up the stream: what GPT-2's code takes for granted. */
+function gpt2Heads({ spec }: UnitModel): number | undefined {
+  if (!Object.keys(spec.groups).some((group) => group.startsWith('heads.'))) return undefined;
+  const heads = widthOfAll(spec.groups, 'heads');
+  const value = spec.entries.find(({ name }) => name.endsWith('.attn.c_attn.v.weight'));
+  const width = value === undefined ? 0 : value.shape[1] / heads;
+  const { hidden } = spec.groups;
+  if (heads * width === hidden) return heads;
+  throw new RecycleError(
+    `a GPT-2-like model of ${heads} heads, ${width} wide each, has a residual stream of ${heads * width}, not of ${hidden}`,
+    `change both: --units hidden=${heads * width} --units heads=${heads}${hidden % width === 0 ? `, or --units hidden=${hidden} --units heads=${hidden / width}` : ''}`,
+  );
+}
+
+function epsilonOf(
+  config: Readonly<Record<string, unknown>>,
+  key: string,
+  usual: number,
+  factor: number,
+): Readonly<Record<string, number>> {
+  const now = config[key];
+  return factor === 1 ? {} : { [key]: (typeof now === 'number' ? now : usual) * factor };
 }
 
 function widthOfAll(groups: Readonly<Record<string, number>>, kind: string): number {
@@ -191,7 +290,9 @@ function mapBert(
   floats: ReadonlyMap<string, FlatTensor>,
   options: BertToGptOptions,
 ): { model: FlatModel; report: RecycleReport } {
-  const { tensors, provenance, dropped, notes } = bertToGpt(floats, options);
+  const act = model.config?.hidden_act;
+  const activation = options.activation ?? (typeof act === 'string' ? act : undefined);
+  const { tensors, provenance, dropped, notes } = bertToGpt(floats, { ...options, activation });
   const [dtype = 'F32'] = [...floats.values()].map((tensor) => tensor.dtype);
   const flat = new Map(
     [...tensors].map(([name, tensor]): [string, FlatTensor] => [name, { ...tensor, dtype }]),
@@ -204,7 +305,7 @@ function mapBert(
   const config = {
     architectures: ['GPT2LMHeadModel'],
     model_type: 'gpt2',
-    activation_function: 'gelu',
+    activation_function: activation ?? 'gelu',
     layer_norm_epsilon: model.config?.layer_norm_eps ?? 1e-12,
     n_embd: hidden,
     ...(typeof heads === 'number' ? { n_head: heads } : {}),
@@ -224,7 +325,13 @@ function mapBert(
       parametersAfter: size(tensors.values()),
       provenance,
       dropped: [...dropped, ...others],
-      notes,
+      notes:
+        typeof heads === 'number'
+          ? notes
+          : [
+              ...notes,
+              'the source does not say how many heads it has: give the decoder n_head in config.json',
+            ],
     },
   };
 }

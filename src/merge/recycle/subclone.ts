@@ -31,7 +31,8 @@ export function subclone(model: UnitModel, { units = {}, layers }: SubcloneOptio
   return layers === undefined ? result : reorderLayers(result, middleLeftOut(result, layers));
 }
 
-function middleLeftOut(model: UnitModel, keep: number): number[] {
+/** The first half of the layers that are kept, and the last. */
+export function middleLeftOut(model: UnitModel, keep: number): number[] {
   const count = layerCount(model);
   if (!Number.isInteger(keep) || keep < 1 || keep > count)
     throw new RecycleError(`the model has ${count} layers and cannot keep ${keep}`, `give 1 to ${count}`);

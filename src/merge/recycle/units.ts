@@ -30,6 +30,7 @@ export function chooseUnits(model: UnitModel, group: string, choice: UnitChoice)
     }),
     model.spec.aliases,
   );
+  checkSize(spec);
   const params = new Float32Array(spec.size);
   for (const entry of model.spec.entries) {
     const source = model.spec.slice(model.params, entry.name);
@@ -44,6 +45,18 @@ export function chooseUnits(model: UnitModel, group: string, choice: UnitChoice)
     spec.slice(params, entry.name).set(values);
   }
   return { ...model, spec, params };
+}
+
+/** Parameters of a model in memory at most: 32 GB of float32. */
+const MOST_PARAMETERS = 8e9;
+
+/** @throws {RecycleError} for a model that is too large to be made in memory. */
+export function checkSize({ size }: ParamSpec): void {
+  if (size > MOST_PARAMETERS)
+    throw new RecycleError(
+      `the model would have ${size} parameters, more than can be grown in memory`,
+      `stay below ${MOST_PARAMETERS} parameters`,
+    );
 }
 
 function alongAxis(

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { bertToGpt, type NamedTensor, type Tensors } from '../../../src/merge/recycle/bert-to-gpt.js';
 import { RecycleError } from '../../../src/merge/recycle/errors.js';
+import type { FlatModel } from '../../../src/tensor/safetensors/flat-model.js';
+import { attend, conv1d, largest, noise } from './transformers.js';
 
 const [hidden, inner, vocabulary, positions, layers] = [4, 6, 5, 3, 2];
 
@@ -114,8 +116,64 @@ describe('bertToGpt', () => {
     const { shape, values } = at(result.tensors, 'wte.weight');
     expect(shape).toEqual([3, hidden]);
     expect([values[0], values[hidden], values[2 * hidden]]).toEqual([2 * hidden, 2 * hidden, 0]);
-    expect(result.provenance[0].operator).toContain('1 of 3');
+    expect(result.provenance[0].operator).toBe('rows by token, 2 of 3; 1 without a match the mean row');
     expect(() => bertToGpt(bert, { sourceVocabulary })).toThrow(RecycleError);
+  });
+
+  it('gives unknown tokens the mean of their pieces where asked', () => {
+    const sourceVocabulary = ['un', '##do', '##ing', 'do', 'Z'];
+    const targetVocabulary = ['\u0120undoing', '\u0120do', 'doing', '\u0120Undo', '\u0120xyz'];
+    const { tensors: mapped, provenance: told } = bertToGpt(bert, {
+      sourceVocabulary,
+      targetVocabulary,
+      unknownTokens: 'pieces',
+    });
+    // The first element of row r is r * hidden.
+    const rows = Array.from(
+      { length: 5 },
+      (_, row) => at(mapped, 'wte.weight').values[row * hidden] / hidden,
+    );
+    // un do ing; do; do ing inside a word; un do in small letters; nothing fits: the mean of all rows.
+    expect(rows).toEqual([(0 + 1 + 2) / 3, 3, (1 + 2) / 2, (0 + 1) / 2, 2].map(Math.fround));
+    expect(told[0].operator).toContain('4 the mean of their pieces; 1 without a match');
+  });
+
+  it('keeps what attention and MLP of a layer compute, before norms and mask', () => {
+    const names = [...bert.keys()];
+    const random: Tensors = new Map(
+      names.map((name, k) => [
+        name,
+        { ...at(bert, name), values: noise(at(bert, name).values.length, k + 3) },
+      ]),
+    );
+    const gpt: FlatModel = {
+      tensors: new Map([...bertToGpt(random).tensors].map(([name, t]) => [name, { ...t, dtype: 'F32' }])),
+    };
+    const stream = [0, 1, 2].map((row) => [...noise(hidden, 50 + row)]);
+    /** x W^T + b, W [out, in]. */
+    const dense = (name: string, x: readonly number[]): number[] => {
+      const { shape, values } = at(random, `bert.encoder.layer.1.${name}.weight`);
+      return Array.from(at(random, `bert.encoder.layer.1.${name}.bias`).values, (b, o) =>
+        x.reduce((sum, v, i) => sum + v * values[o * shape[1] + i], b),
+      );
+    };
+    const heads = { heads: 2, causal: false };
+    const [q, k, v] = ['query', 'key', 'value'].map((part) =>
+      stream.map((x) => dense(`attention.self.${part}`, x)),
+    );
+    const encoder = attend(q, k, v, heads).map((x) => dense('attention.output.dense', x));
+    const fused = stream.map((x) => conv1d(gpt, 'h.1.attn.c_attn', x));
+    const [gq, gk, gv] = [0, 1, 2].map((p) => fused.map((x) => x.slice(p * hidden, (p + 1) * hidden)));
+    const decoder = attend(gq, gk, gv, heads).map((x) => conv1d(gpt, 'h.1.attn.c_proj', x));
+    expect(largest(decoder.flat(), encoder.flat())).toBeLessThan(1e-12);
+    const relu = (x: number[]): number[] => x.map((value) => Math.max(0, value));
+    for (const x of stream)
+      expect(
+        largest(
+          conv1d(gpt, 'h.1.mlp.c_proj', relu(conv1d(gpt, 'h.1.mlp.c_fc', x))),
+          dense('output.dense', relu(dense('intermediate.dense', x))),
+        ),
+      ).toBeLessThan(1e-12);
   });
 
   it('drops layers that are too many and makes fresh ones, the same for the same seed', () => {
