@@ -67,7 +67,8 @@ export function slotsOf(
   }
   const slices = (inputs.slices ?? []).map((slice) => outputSlice(context, slice, shared));
   for (const slice of slices) checkCounts(context, slice);
-  return slicedSlots(context, slices, belongs);
+  // Slices ask for layers: the numbers in names tell them, with a configuration or without.
+  return slicedSlots({ ...context, architecture: { ...context.architecture, raw: false } }, slices, belongs);
 }
 
 function wholeModels(

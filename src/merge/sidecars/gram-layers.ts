@@ -21,16 +21,18 @@ export interface GramLayers {
 /** Writes every RegMean layer that the writer does not hold yet. @throws {MemoryBudgetError} if one does not fit into the budget. */
 export async function mergeGramLayers(options: StreamOptions): Promise<GramLayers> {
   const { plan, writer, signal, memory } = options;
-  const layers = gramLayers(plan).filter(({ name }) => !writer.finished.has(name));
+  const left = plan.outputs.filter(({ name }) => !writer.finished.has(name));
+  const layers = gramLayers(plan).filter((layer) => left.includes(layer));
   // All are looked at before the first is read.
   checkGramLayers(layers, memory);
   const tensors: TensorReport[] = [];
   const notes: string[] = [];
   let bytesRead = 0;
   let bytesWritten = 0;
+  const bytes = left.reduce((sum, { dtype, shape }) => sum + bytesOf(dtype, product(shape)), 0);
   for (const layer of layers) {
     signal?.throwIfAborted();
-    const { weights, grams, bytes } = await readLayer(options, layer);
+    const { weights, grams, bytes: read } = await readLayer(options, layer);
     const [outFeatures, inFeatures] = sidesOf(layer);
     const { coefficients, alpha, layout } = regMeanSettings(tensorContext(plan, layer, options.kernels));
     // A model of weight 0 has no say.
@@ -51,8 +53,15 @@ export async function mergeGramLayers(options: StreamOptions): Promise<GramLayer
     await writer.write(layer.name, 0, stored);
     await writer.finish(layer.name);
     tensors.push(report);
-    bytesRead += bytes;
+    bytesRead += read;
     bytesWritten += stored.length;
+    options.onProgress?.({
+      tensorsDone: plan.outputs.length - left.length + tensors.length,
+      tensors: plan.outputs.length,
+      bytesDone: bytesWritten,
+      bytes,
+      ...{ bytesRead, bytesWritten },
+    });
   }
   return { tensors, bytesRead, bytesWritten, notes };
 }

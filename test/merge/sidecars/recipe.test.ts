@@ -164,6 +164,39 @@ describe('fisher', async () => {
       );
   });
 
+  it('takes the information of the layer that a slice takes', async () => {
+    const stacked = fresh();
+    const layer = (seed: number): FlatTensor => tensor([2, 3], randomTensor(6, seed));
+    for (const [k, name] of ['a', 'b'].entries()) {
+      const seeds = [100 + 10 * k, 101 + 10 * k];
+      const named = (of: (seed: number) => FlatTensor) =>
+        flat(Object.fromEntries(seeds.map((seed, l) => [`layers.${l}.w.weight`, of(seed)])));
+      await writeModel(join(stacked, name), named(layer));
+      const information = (seed: number): FlatTensor =>
+        tensor(
+          [2, 3],
+          layer(seed + 100).values.map((v) => v * v),
+        );
+      await writeSidecar(join(stacked, name), 'fisher.safetensors', named(information));
+    }
+    const range = (first: number): string =>
+      `{sources: [{model: a, layer_range: [${first}, ${first + 1}]}, {model: b, layer_range: [0, 1]}]}`;
+    const out = fresh();
+    await mergeRecipe(
+      `merge_method: fisher\nslices: [${range(1)}, ${range(0)}]\nparameters: {fisher_floor: 0}\n`,
+      out,
+      { baseFolder: stacked },
+    );
+    for (const [l, seed] of [101, 100].entries()) {
+      const merged = await valuesAt(out, `layers.${l}.w.weight`);
+      const [x, y] = [seed, 110].map((s) => randomTensor(6, s));
+      const [f, g] = [seed + 100, 210].map((s) => randomTensor(6, s).map((v) => v * v));
+      merged.forEach((v, i) => {
+        expect(v).toBeCloseTo((f[i] * x[i] + g[i] * y[i]) / (f[i] + g[i]), 5);
+      });
+    }
+  });
+
   it('shows the files of measurements in a plan', async () => {
     const plan = await planRecipe(recipe(), { baseFolder: folder });
     expect(plan.models.slice(2).map(({ reference, examples }) => [reference, examples])).toEqual([
@@ -329,6 +362,28 @@ parameters:
     const plan = planRecipe(text, { baseFolder: wide, memory: 200e6 });
     await expect(plan).rejects.toThrow(MemoryBudgetError);
     expect((await planRecipe(text, { baseFolder: wide })).peakBytes).toBeGreaterThan(200e6);
+  });
+
+  it('goes on from the layers that an interrupted merge solved, to the same bytes', async () => {
+    const [whole, out] = [fresh(), fresh()];
+    await mergeRecipe(recipe, whole, { baseFolder: folder });
+    const stop = new AbortController();
+    const seen: string[] = [];
+    const interrupted = mergeRecipe(recipe, out, {
+      baseFolder: folder,
+      signal: stop.signal,
+      onProgress: ({ tensorsDone, tensors, bytesDone, bytes }) => {
+        seen.push(`${tensorsDone}/${tensors} ${bytesDone}/${bytes}`);
+        if (tensorsDone === 2) stop.abort(new Error('stopped'));
+      },
+    });
+    await expect(interrupted).rejects.toThrow('stopped');
+    // Four layers of 24 weights and two vectors of 4, in float32.
+    expect(seen).toEqual(['1/6 96/416', '2/6 192/416']);
+    const { resumedTensors } = await mergeRecipe(recipe, out, { baseFolder: folder, resume: true });
+    expect(resumedTensors).toBe(2);
+    const [one, two] = [whole, out].map((place) => readFileSync(join(place, 'model.safetensors')));
+    expect(one.equals(two)).toBe(true);
   });
 
   it('tells of a ridge', async () => {
