@@ -3,6 +3,7 @@
 import type { MergeMethod } from '../../combine/merge/method.js';
 import { recipeMethods } from '../../combine/merge/registry.js';
 import type { Kernels } from '../../kernels/kernels.js';
+import type { FileAccess } from '../../tensor/safetensors/file-range.js';
 import {
   type ChunkCommand,
   type ChunkResult,
@@ -14,6 +15,8 @@ import {
 
 /** One worker of the stream. Commands are carried out in the order in which they are given. */
 export interface Lane {
+  /** Commands may name ranges of files instead of bytes. */
+  readonly reachesFiles: boolean;
   /** Announces a tensor under a number of its own. */
   begin(id: number, start: TaskStart): Promise<TaskShape>;
   run(id: number, command: ChunkCommand): Promise<ChunkResult | undefined>;
@@ -31,8 +34,16 @@ export interface LaneCore {
   dispose(): void;
 }
 
+export interface LaneOptions {
+  /** Methods by name. Default: those of recipes. */
+  readonly findMethod?: (name: string) => MergeMethod | undefined;
+  /** Reaches the files that commands name. Default: commands hand over bytes. */
+  readonly files?: FileAccess;
+}
+
 /** What computes, in whichever thread. */
-export function createLaneCore(kernels: Kernels, findMethod = recipeMethods.get): LaneCore {
+export function createLaneCore(kernels: Kernels, options: LaneOptions = {}): LaneCore {
+  const { findMethod = recipeMethods.get, files } = options;
   const scratch = createScratch(kernels);
   const tasks = new Map<number, TensorTask>();
   return {
@@ -40,7 +51,7 @@ export function createLaneCore(kernels: Kernels, findMethod = recipeMethods.get)
       const method = start.method === undefined ? undefined : findMethod(start.method);
       if (start.method !== undefined && method === undefined)
         throw new Error(`there is no merge method ${start.method} in this thread`);
-      const task = new TensorTask(start, method, kernels, scratch);
+      const task = new TensorTask(start, method, kernels, scratch, files);
       tasks.set(id, task);
       return task.shape;
     },
@@ -59,8 +70,9 @@ export function createInlineLane(
   kernels: Kernels,
   findMethod?: (name: string) => MergeMethod | undefined,
 ): Lane {
-  const core = createLaneCore(kernels, findMethod);
+  const core = createLaneCore(kernels, { findMethod });
   return {
+    reachesFiles: false,
     begin: async (id, start) => core.begin(id, start),
     run: async (id, command) => core.run(id, command),
     end: core.end,

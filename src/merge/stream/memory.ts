@@ -7,8 +7,10 @@ export const SLOTS = 3;
 /** Resident memory of the process before its buffers, and of a thread, with room for what methods keep; measured, rounded up. */
 const PROCESS_BYTES = 130e6;
 const THREAD_BYTES = 30e6;
-/** A larger chunk reads no faster. */
-const LARGEST_SLOT = 96 << 20;
+/** With larger chunks the slots of all lanes outgrow the last-level cache, and every byte goes through memory once more. */
+const USUAL_SLOT = 12 << 20;
+/** Elements of a chunk that lies in files, whatever else: how soon a merge can stop, and how often it tells of its progress. */
+const FILE_CHUNK = 1 << 22;
 /** Float32 vectors of a piece that a lane holds besides the inputs: the result and the scratch of methods. */
 const SCRATCH_VECTORS = 4;
 
@@ -18,40 +20,63 @@ export interface MemoryPlan {
   readonly lanes: number;
   /** Bytes that the budget leaves for matrices while the stream does not run. */
   readonly free: number;
-  /** Bytes of a slot: stored inputs and output of a chunk. */
+  /** Usual bytes of a slot: stored inputs and output of a chunk. */
   readonly slotBytes: number;
+  /** Bytes that the slots of a lane may take where a method wants more at once. */
+  readonly laneBytes: number;
 }
 
 export function planMemory(budget: number, lanes: number, threads: boolean, mostInputs: number): MemoryPlan {
   const scratch = (mostInputs + SCRATCH_VECTORS) * BLOCK * 4;
   const fixed = PROCESS_BYTES + lanes * ((threads ? THREAD_BYTES : 0) + scratch);
-  const slotBytes = Math.min(LARGEST_SLOT, Math.floor((budget - fixed) / lanes / SLOTS));
-  return { budget, lanes, free: Math.max(0, budget - fixed), slotBytes: Math.max(0, slotBytes) };
+  const free = Math.max(0, budget - fixed);
+  const laneBytes = Math.floor(free / lanes);
+  return { budget, lanes, free, slotBytes: Math.min(USUAL_SLOT, Math.floor(laneBytes / SLOTS)), laneBytes };
+}
+
+/** A tensor, or a share of one, that is to be cut into chunks. */
+export interface ChunkNeeds {
+  readonly tensor: string;
+  readonly size: number;
+  /** Chunks begin at multiples of so many elements. */
+  readonly unit: number;
+  /** Number of inputs. */
+  readonly inputs: number;
+  /** Stored bytes of an element of those inputs, and of the output, that go through a slot. */
+  readonly slotWidth: number;
+  /** The same for those that the lane reads from files, and writes to one, by itself. */
+  readonly fileWidth: number;
 }
 
 /**
- * Elements of a chunk: all where they fit, else as many units as do.
+ * Elements of a chunk: all where they fit, else as many units as do, and one at the least.
  *
- * @param elementBytes - stored bytes of an element of every input and of the output together.
  * @throws {MemoryBudgetError} if not even one unit fits.
  */
 export function chunkElements(
   memory: MemoryPlan,
-  tensor: string,
-  size: number,
-  unit: number,
-  elementBytes: number,
-  vectors: number,
+  { tensor, size, unit, inputs, slotWidth, fileWidth }: ChunkNeeds,
 ): number {
+  const first = Math.min(unit, size);
   // Places are aligned to 64 bytes.
-  const room = memory.slotBytes - 64 * (vectors + 1);
-  // Units beyond the usual piece are widened whole.
-  const widened = Math.max(0, Math.min(unit, size) - BLOCK) * 4 * (vectors + SCRATCH_VECTORS);
-  const least = Math.min(unit, size) * elementBytes + widened;
-  if (least > room)
-    throw new MemoryBudgetError(tensor, memory.budget + (least - room) * memory.lanes * SLOTS, memory.budget);
-  const most = Math.floor((room - widened) / elementBytes);
+  const aligning = 64 * (inputs + 1);
+  // Units beyond the usual piece are read and widened whole.
+  const piece = Math.max(0, first - BLOCK) * (4 * (inputs + SCRATCH_VECTORS) + fileWidth);
+  const least = (first * slotWidth + aligning) * SLOTS + piece;
+  if (least > memory.laneBytes)
+    throw new MemoryBudgetError(
+      tensor,
+      memory.budget + (least - memory.laneBytes) * memory.lanes,
+      memory.budget,
+    );
+  const room = Math.min(memory.slotBytes, Math.floor((memory.laneBytes - piece) / SLOTS)) - aligning;
+  const most = slotWidth === 0 ? FILE_CHUNK : Math.floor(room / slotWidth);
   return size <= most ? size : Math.max(unit, Math.floor(most / unit) * unit);
+}
+
+/** Bytes of a slot that holds vectors of these lengths. */
+export function slotFor(lengths: readonly number[]): number {
+  return lengths.reduce((sum, length) => sum + Math.ceil(length / 64) * 64, 0);
 }
 
 /** Places of consecutive vectors in a slot. */

@@ -1,6 +1,7 @@
 /** Runs a plan: reading, computing and writing overlap, in buffers whose size a memory budget sets. */
 import type { Kernels } from '../../kernels/kernels.js';
 import { bytesOf, type StoredDtype } from '../../tensor/safetensors/dtype.js';
+import type { FileRange } from '../../tensor/safetensors/file-range.js';
 import type { ModelSource, TensorInfo } from '../../tensor/safetensors/source.js';
 import type { ModelWriter } from '../../tensor/safetensors/writer.js';
 import { MergeError } from '../errors.js';
@@ -8,7 +9,7 @@ import type { InputTensor, MergePlan, OutputTensor } from '../plan.js';
 import { isAltered, openInput } from './altered-input.js';
 import { NonFiniteOutputError } from './errors.js';
 import type { Lane } from './lane.js';
-import { carve, chunkElements, type MemoryPlan, SLOTS } from './memory.js';
+import { carve, chunkElements, type MemoryPlan, SLOTS, slotFor } from './memory.js';
 import { type Share, schedule } from './schedule.js';
 import type { ChunkResult, TaskStart } from './tensor-task.js';
 
@@ -63,7 +64,10 @@ export interface StreamResult {
  */
 export async function runStream(options: StreamOptions): Promise<StreamResult> {
   const run = new StreamRun(options);
-  await Promise.all(options.lanes.map((lane) => run.drive(lane)));
+  // All of them, also where one fails: the files that the others write to are closed afterwards.
+  const ends = await Promise.allSettled(options.lanes.map((lane) => run.drive(lane)));
+  const failed = ends.find((end) => end.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
   return run.result();
 }
 
@@ -73,13 +77,19 @@ interface Step {
   readonly step: number | 'combine' | 'whole';
   readonly begin: number;
   readonly end: number;
+  /** Passes that it makes over its elements. */
+  readonly times: number;
   /** Last chunk of its pass. */
   readonly last: boolean;
-  readonly reader: InputReader[];
+  readonly readers: readonly InputReader[];
+  /** Where the lane writes the output by itself. */
+  readonly target?: FileRange;
 }
 
 interface InputReader {
   readonly dtype: StoredDtype;
+  /** Where the lane reads the input by itself. */
+  readonly range?: FileRange;
   read(begin: number, end: number, into: Uint8Array): Promise<unknown>;
 }
 
@@ -88,7 +98,8 @@ interface Begun {
   readonly share: Share;
   readonly id: number;
   readonly shape: Promise<{ unit: number; passes: number }>;
-  readonly readers: InputReader[];
+  readonly readers: readonly InputReader[];
+  readonly target?: FileRange;
 }
 
 class StreamRun {
@@ -125,9 +136,13 @@ class StreamRun {
         const slot = slots[turn++ % SLOTS];
         await slot.idle;
         this.#check();
-        slot.bytes ??= lane.allocate(this.options.memory.slotBytes);
-        const places = this.#places(step, slot.bytes);
-        await Promise.all(step.reader.map((reader, k) => reader.read(step.begin, step.end, places[k])));
+        const lengths = slotLengths(step);
+        const needed = slotFor(lengths);
+        if (needed > (slot.bytes?.length ?? 0))
+          slot.bytes = lane.allocate(Math.max(needed, this.options.memory.slotBytes));
+        const places = carve(slot.bytes ?? new Uint8Array(0), lengths);
+        const { readers, begin, end } = step;
+        await Promise.all(readers.map(({ range, read }, k) => range ?? read(begin, end, places[k])));
         this.#check();
         slot.idle = this.#compute(lane, step, places).catch((error: unknown) => this.#fail(error));
       }
@@ -173,69 +188,102 @@ class StreamRun {
     if (share === undefined) return undefined;
     const { output } = share;
     const id = this.#nextId++;
-    const readers = output.inputs.map((input) => this.#readerOf(input));
+    // Bytes that are only copied, or compared, are needed here.
+    const files = lane.reachesFiles && output.method !== undefined;
+    const readers = output.inputs.map((input) => this.#readerOf(input, files));
+    const target = files ? this.options.writer.rangeOf?.(output.name) : undefined;
     if (isCopied(output)) return { share, id, readers, shape: Promise.resolve({ unit: 1, passes: 0 }) };
     const start = { ...startOf(this.options.plan, output), inputs: readers.map(({ dtype }) => dtype) };
     const shape = lane.begin(id, start);
     shape.catch(() => {});
-    return { share, id, readers, shape };
+    return { share, id, readers, target, shape };
   }
 
-  async *#chunks({ share, id, shape, readers }: Begun): AsyncGenerator<Step> {
+  async *#chunks({ share, id, shape, readers, target }: Begun): AsyncGenerator<Step> {
     const { output, begin, end } = share;
     const { unit, passes } = await shape;
-    const elementBytes =
-      readers.reduce((sum, { dtype }) => sum + bytesOf(dtype, 1), 0) + bytesOf(output.dtype, 1);
-    const { memory } = this.options;
-    const chunk = chunkElements(memory, output.name, end - begin, unit, elementBytes, readers.length);
-    const common = { share, id, reader: readers };
+    const width = (inFile: boolean): number =>
+      readers.reduce(
+        (sum, { dtype, range }) => sum + ((range !== undefined) === inFile ? bytesOf(dtype, 1) : 0),
+        (target !== undefined) === inFile ? bytesOf(output.dtype, 1) : 0,
+      );
+    const chunk = chunkElements(this.options.memory, {
+      tensor: output.name,
+      size: end - begin,
+      unit,
+      inputs: readers.length,
+      slotWidth: width(false),
+      fileWidth: width(true),
+    });
+    const common = { share, id, readers, target };
     if (chunk >= end - begin && begin === 0 && end === sizeOf(output.shape)) {
-      yield { ...common, step: 'whole', begin, end, last: true };
+      yield { ...common, step: 'whole', times: passes + 1, begin, end, last: true };
       return;
     }
     for (let pass = 0; pass <= passes; pass++)
       for (let at = begin; at < end; at += chunk) {
         const to = Math.min(end, at + chunk);
-        yield { ...common, step: pass === passes ? 'combine' : pass, begin: at, end: to, last: to === end };
+        yield {
+          ...common,
+          step: pass === passes ? 'combine' : pass,
+          times: 1,
+          begin: at,
+          end: to,
+          last: to === end,
+        };
       }
   }
 
-  #places(step: Step, slot: Uint8Array): Uint8Array[] {
-    const count = step.end - step.begin;
-    return carve(slot, [
-      ...step.reader.map(({ dtype }) => bytesOf(dtype, count)),
-      bytesOf(step.share.output.dtype, count),
-    ]);
-  }
-
   async #compute(lane: Lane, step: Step, places: readonly Uint8Array[]): Promise<void> {
-    const { share, begin, end } = step;
+    const { share, begin, end, readers, target } = step;
     const { output } = share;
     const stored = places[places.length - 1];
     const copied = isCopied(output);
     if (output.method === undefined) this.#refuseDifferent(output, places.slice(0, -1));
     if (!copied) {
-      const result = await lane.run(step.id, {
+      const command = {
         step: step.step,
-        inputs: places.slice(0, -1),
-        output: stored,
+        inputs: readers.map(({ range }, k) => range ?? places[k]),
+        output: target ?? stored,
         offset: begin,
         count: end - begin,
         last: step.last,
-      });
+      };
+      const result = await lane.run(step.id, command).catch((error: unknown) => this.#blame(step, error));
+      this.#countRead(step);
       if (result === undefined) return;
       this.#note(share, result);
     }
     this.#check();
-    const bytes = copied ? places[0] : stored;
-    await this.options.writer.write(output.name, begin, bytes);
-    this.#bytesWritten += bytes.length;
-    this.#bytesDone += bytes.length;
+    if (target === undefined)
+      await this.options.writer.write(output.name, begin, copied ? places[0] : stored);
+    const bytes = bytesOf(output.dtype, end - begin);
+    this.#bytesWritten += bytes;
+    this.#bytesDone += bytes;
     if (step.last) {
       if (!copied) lane.end(step.id);
+      await this.#verify(step);
       await this.#finishShare(output);
     }
     this.#tell();
+  }
+
+  /** The lane reads at every pass. */
+  #countRead({ readers, begin, end, times }: Step): void {
+    for (const { dtype, range } of readers)
+      if (range !== undefined) this.#bytesRead += times * bytesOf(dtype, end - begin);
+  }
+
+  /** Where an input changed under a lane that read it, that is what went wrong. */
+  async #blame(step: Step, error: unknown): Promise<never> {
+    await this.#verify(step);
+    throw error;
+  }
+
+  /** @throws {InputChangedError} if what the lane read by itself is not what was opened. */
+  async #verify({ share, readers }: Step): Promise<void> {
+    for (const [k, { range }] of readers.entries())
+      if (range !== undefined) await this.options.sources[share.output.inputs[k].model].verify();
   }
 
   /** What cannot be merged can only be kept where all models agree. */
@@ -305,7 +353,7 @@ class StreamRun {
     });
   }
 
-  #readerOf(input: InputTensor): InputReader {
+  #readerOf(input: InputTensor, files: boolean): InputReader {
     const { sources, kernels } = this.options;
     const info = this.#infoOf(input.model, input.name);
     if (isAltered(input)) {
@@ -320,6 +368,7 @@ class StreamRun {
     }
     return {
       dtype: info.dtype,
+      range: files ? sources[input.model].rangeOf?.(info) : undefined,
       read: async (begin, end, into) => {
         await sources[input.model].readBytes(info, begin, end, into);
         this.#bytesRead += into.length;
@@ -344,6 +393,14 @@ class StreamRun {
 /** Whether the stored bytes are those of the input. */
 function isCopied({ method, inputs: [first], dtype }: OutputTensor): boolean {
   return method === undefined && first.dtype === dtype && !isAltered(first);
+}
+
+/** Bytes of the inputs and of the output of a chunk that go through a slot. */
+function slotLengths({ readers, share, target, begin, end }: Step): number[] {
+  return [
+    ...readers.map(({ dtype, range }) => (range === undefined ? bytesOf(dtype, end - begin) : 0)),
+    target === undefined ? bytesOf(share.output.dtype, end - begin) : 0,
+  ];
 }
 
 function startOf(plan: MergePlan, output: OutputTensor): TaskStart {

@@ -4,6 +4,7 @@ import type { KernelBuffer } from '../../kernels/buffer.js';
 import type { Kernels } from '../../kernels/kernels.js';
 import { type Codec, createCodec } from '../../tensor/safetensors/codecs.js';
 import { bytesOf, overflowLimit, type StoredDtype } from '../../tensor/safetensors/dtype.js';
+import type { FileAccess, FileRange } from '../../tensor/safetensors/file-range.js';
 
 /** Elements of a block of the sum rule; also what is widened at a time, so that it stays in the L2 cache. */
 export const BLOCK = 65_536;
@@ -42,10 +43,10 @@ export interface TaskShape {
 export interface ChunkCommand {
   /** Statistics pass, `combine`, or everything where the chunk is the whole tensor. */
   readonly step: number | 'combine' | 'whole';
-  /** Stored bytes of the chunk, one an input, each aligned to 64 bytes. */
-  readonly inputs: readonly Uint8Array[];
-  /** Gets the stored bytes of the result, but in a statistics pass. */
-  readonly output: Uint8Array;
+  /** Stored bytes of the chunk, one an input, each aligned to 64 bytes; or where the whole tensor lies. */
+  readonly inputs: readonly (Uint8Array | FileRange)[];
+  /** Gets the stored bytes of the result, but in a statistics pass; or where those of the whole tensor go. */
+  readonly output: Uint8Array | FileRange;
   /** First element of the chunk in the tensor. */
   readonly offset: number;
   readonly count: number;
@@ -72,27 +73,35 @@ export interface ChunkResult {
 export interface Scratch {
   /** Vector `k` of exactly `length` elements; what it holds is lost at the next call for `k`. */
   vector(k: number, length: number): Float32Array;
+  /** Stored bytes on their way from or to a file, as `vector`. */
+  bytes(k: number, length: number): Uint8Array;
   dispose(): void;
 }
 
 export function createScratch(kernels: Kernels): Scratch {
   const vectors: Float32Array[] = [];
-  const buffers: KernelBuffer[] = [];
-  const allocate = (length: number): Float32Array => {
+  const stored: Uint8Array[] = [];
+  const buffers: (KernelBuffer | undefined)[] = [];
+  const allocate = (k: number, length: number): Float32Array => {
     // A method calls several kernels with the same vectors, and WASM memory may move at each: it gets copies.
     if (kernels.backend === 'wasm') return new Float32Array(length);
+    buffers[k]?.dispose();
     const buffer = kernels.alloc(length);
-    buffers.push(buffer);
+    buffers[k] = buffer;
     return buffer.f32();
   };
   return {
     vector(k, length) {
       if (vectors[k] === undefined || vectors[k].length < length)
-        vectors[k] = allocate(Math.max(length, BLOCK));
+        vectors[k] = allocate(k, Math.max(length, BLOCK));
       return vectors[k].length === length ? vectors[k] : vectors[k].subarray(0, length);
     },
+    bytes(k, length) {
+      if (stored[k] === undefined || stored[k].length < length) stored[k] = new Uint8Array(length);
+      return stored[k].subarray(0, length);
+    },
     dispose: () => {
-      for (const buffer of buffers) buffer.dispose();
+      for (const buffer of buffers) buffer?.dispose();
     },
   };
 }
@@ -112,6 +121,7 @@ export class TensorTask {
     method: MergeMethod | undefined,
     private readonly kernels: Kernels,
     private readonly scratch: Scratch,
+    private readonly files?: FileAccess,
   ) {
     const { tensor, shape, size, models, base, perModel, global, seed, strict } = start;
     this.#inputs = start.inputs.map((dtype) => createCodec(kernels, dtype, `tensor ${tensor}`));
@@ -146,8 +156,14 @@ export class TensorTask {
       const views = this.#widened(command, begin, end);
       const out = this.scratch.vector(inputs.length, end - begin);
       this.#merge.combine(out, views, command.offset + begin);
-      const bytes = command.output.subarray(bytesOf(dtype, begin), bytesOf(dtype, end));
-      this.#output.narrow(bytes, out);
+      const { output } = command;
+      const first = bytesOf(dtype, begin);
+      if (output instanceof Uint8Array) this.#output.narrow(output.subarray(first, bytesOf(dtype, end)), out);
+      else {
+        const bytes = this.scratch.bytes(inputs.length, bytesOf(dtype, end) - first);
+        this.#output.narrow(bytes, out);
+        this.#access.write(output, bytesOf(dtype, command.offset) + first, bytes);
+      }
       result = this.#measured(result, out, views, reference, command.offset + begin);
     }
     const statistics = command.last ? this.#merge.statistics?.() : undefined;
@@ -186,13 +202,13 @@ export class TensorTask {
   }
 
   /** Inputs of [begin, end) of the chunk as float32. */
-  #widened({ inputs }: ChunkCommand, begin: number, end: number): Float32Array[] {
+  #widened(command: ChunkCommand, begin: number, end: number): Float32Array[] {
     const { scratch } = this;
     const rounding = this.#rounding;
     const { rounded = this.#inputs.length } = this.start;
     return this.#inputs.map((codec, k) => {
       const { dtype } = codec;
-      const bytes = inputs[k].subarray(bytesOf(dtype, begin), bytesOf(dtype, end));
+      const bytes = this.#stored(command, k, begin, end);
       const rounds = rounding !== undefined && k < rounded && dtype !== rounding.dtype;
       if (dtype === 'F32' && !rounds) return new Float32Array(bytes.buffer, bytes.byteOffset, end - begin);
       const view = scratch.vector(k, end - begin);
@@ -200,6 +216,22 @@ export class TensorTask {
       if (rounds) roundTo(rounding, view);
       return view;
     });
+  }
+
+  /** Stored bytes of input k in [begin, end) of the chunk. From a file they come into a few cached places, again at every pass. */
+  #stored({ inputs, offset }: ChunkCommand, k: number, begin: number, end: number): Uint8Array {
+    const { dtype } = this.#inputs[k];
+    const input = inputs[k];
+    const first = bytesOf(dtype, begin);
+    if (input instanceof Uint8Array) return input.subarray(first, bytesOf(dtype, end));
+    const bytes = this.scratch.bytes(k, bytesOf(dtype, end) - first);
+    this.#access.read(input, bytesOf(dtype, offset) + first, bytes);
+    return bytes;
+  }
+
+  get #access(): FileAccess {
+    if (this.files === undefined) throw new Error('this thread reaches no files');
+    return this.files;
   }
 
   *#pieces(count: number): Generator<[begin: number, end: number]> {

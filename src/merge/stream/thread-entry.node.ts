@@ -1,6 +1,7 @@
 /** Entry of a merge thread: loads its own kernels, then computes what it is told until it is terminated. */
 import { parentPort } from 'node:worker_threads';
 import { loadBackend } from '../../kernels/select.js';
+import { fileAccess } from '../../tensor/safetensors/file-access.node.js';
 import { createLaneCore, type LaneCore } from './lane.js';
 import { plainError, type ThreadMessage, type ThreadReply } from './thread-protocol.js';
 
@@ -11,7 +12,7 @@ let core: LaneCore | undefined;
 
 async function answer(message: ThreadMessage): Promise<unknown> {
   if (message.type === 'setup') {
-    core = createLaneCore(await loadBackend(message.setup));
+    core = createLaneCore(await loadBackend(message.setup), { files: fileAccess });
     return undefined;
   }
   if (core === undefined) throw new Error('this thread has no kernels');

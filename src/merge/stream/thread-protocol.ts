@@ -1,5 +1,6 @@
 /** Messages between the stream and its threads. */
 import { HeddleError } from '../../errors.js';
+import { ModelFileError } from '../../tensor/safetensors/errors.js';
 import type { ChunkCommand, TaskStart } from './tensor-task.js';
 
 export interface ThreadSetup {
@@ -40,7 +41,12 @@ export function plainError(error: unknown): ThreadError {
 
 /** The error again, with the stack of the thread. */
 export function revivedError({ code, message, hint, stack, place }: ThreadError): Error {
-  const error = code === undefined ? new Error(message) : new HeddleError(code, message, hint ?? '');
+  const error =
+    code === undefined
+      ? new Error(message)
+      : place.file === undefined
+        ? new HeddleError(code, message, hint ?? '')
+        : new ModelFileError(code, message, hint ?? '', place);
   if (stack !== undefined) error.stack = stack;
   return Object.assign(error, place);
 }

@@ -58,6 +58,7 @@ export function createThreadLane(setup: ThreadSetup): Lane {
   const ready = post({ type: 'setup', setup });
   ready.catch(() => {});
   return {
+    reachesFiles: true,
     async begin(id, start) {
       const shape = post({ type: 'begin', id, start });
       shape.catch(() => {});

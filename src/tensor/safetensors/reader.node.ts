@@ -56,6 +56,7 @@ async function openFile(path: string, model: string): Promise<ByteFile | undefin
   return {
     path,
     size: Number(opened.size),
+    descriptor: fd,
     async read(into, position) {
       try {
         for (let done = 0; done < into.length; ) {

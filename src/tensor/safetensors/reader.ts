@@ -11,6 +11,8 @@ import type { ModelFile, ModelSource, TensorInfo } from './source.js';
 export interface ByteFile {
   readonly path: string;
   readonly size: number;
+  /** Its number, where it is open in the file system. */
+  readonly descriptor?: number;
   /**
    * Fills `into` from byte `position` on.
    *
@@ -110,6 +112,11 @@ function createSource(path: string, open: ReadonlyMap<string, ByteFile>, content
       const target = into === undefined ? new Uint8Array(length) : into.subarray(0, length);
       if (length > 0) await file.read(target, info.offset + first);
       return target;
+    },
+    rangeOf(info) {
+      const file = open.get(info.file);
+      if (file?.descriptor === undefined || closed) return undefined;
+      return { descriptor: file.descriptor, position: info.offset, path: file.path };
     },
     async verify() {
       for (const file of open.values()) await file.verify();

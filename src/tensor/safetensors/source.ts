@@ -1,5 +1,6 @@
 /** A model on disk or in memory as its tensors: names, types, shapes, and bytes by position. */
 import type { StoredDtype } from './dtype.js';
+import type { FileRange } from './file-range.js';
 
 export interface TensorInfo {
   readonly name: string;
@@ -41,6 +42,8 @@ export interface ModelSource {
    * @throws {ModelFileError} if it cannot be read.
    */
   readBytes(info: TensorInfo, begin: number, end: number, into?: Uint8Array): Promise<Uint8Array>;
+  /** Where a tensor's bytes lie, for threads that read by themselves and have `verify` asked afterwards. Absent: not in a file. */
+  rangeOf?(info: TensorInfo): FileRange | undefined;
   /** @throws {InputChangedError} if a file was written to since it was opened; content behind a replaced name is unharmed. */
   verify(): Promise<void>;
   /** Safe to call twice. */

@@ -231,6 +231,11 @@ async function openWriter(
       }
     },
 
+    rangeOf(tensor) {
+      const { file, offset } = placeOf(tensor);
+      return { descriptor: handleOf(file).fd, position: offset, path: join(folder, file) };
+    },
+
     async finish(tensor) {
       placeOf(tensor);
       try {

@@ -1,5 +1,6 @@
 /** What the writer of models promises. Files: `writer.node.ts`. */
 import type { StoredDtype } from './dtype.js';
+import type { FileRange } from './file-range.js';
 
 export interface OutputInfo {
   readonly name: string;
@@ -42,6 +43,8 @@ export interface ModelWriter {
   readonly finished: ReadonlySet<string>;
   /** Writes stored bytes of a tensor from element `begin` on; chunks and tensors in any order, and side by side. */
   write(tensor: string, begin: number, bytes: Uint8Array): Promise<void>;
+  /** Where a tensor's bytes go, for threads that write by themselves before `commit` or `abort` is called. Absent: not to a file. */
+  rangeOf?(tensor: string): FileRange;
   /** Says that all bytes of the tensor have been written; what `resume` goes by. */
   finish(tensor: string): Promise<void>;
   /** Adds a file beside the tensors, as `config.json`, by content or copied byte for byte. It appears with the model. */
