@@ -12,6 +12,19 @@ export const PARTIAL = '.heddle-partial';
 /** Where the files of a replaced model wait until the new one is whole. */
 export const REPLACED = 'replaced';
 
+/** Makes a folder and those that it is in. Node's own `recursive` hides that a disk is read-only, and never ends below /proc. */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'EEXIST' && (await exists(join(path, '.')))) return;
+    if (code !== 'ENOENT' || (await exists(dirname(path)))) throw error;
+    await makeFolder(dirname(path));
+    await makeFolder(path);
+  }
+}
+
 export async function refuseExisting(folder: string): Promise<void> {
   const model = (await readdir(folder)).find(isModelFile);
   if (model !== undefined)

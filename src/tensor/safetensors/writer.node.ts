@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import { copyFile, type FileHandle, mkdir, open, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { InvalidArgumentError } from '../../errors.js';
 import { type Claim, claimFolder } from './claim.node.js';
 import { dtypeBits } from './dtype.js';
@@ -17,6 +17,7 @@ import { modelIoError } from './io-error.js';
 import { createJournal, type Journal, type RevealSteps, readJournal } from './journal.node.js';
 import {
   exists,
+  makeFolder,
   PARTIAL,
   planReveal,
   REPLACED,
@@ -55,7 +56,7 @@ export async function createModelWriter(
   let claim: Claim | undefined;
   try {
     await refuseInputs(folder, options.inputs ?? []);
-    await mkdir(folder, { recursive: true });
+    await makeFolder(resolve(folder));
     claim = await claimFolder(folder);
     const key = layoutKey(layout, options.planKey ?? '');
     const earlier = await readJournal(journalPath);
@@ -69,11 +70,11 @@ export async function createModelWriter(
     const resumes = same && earlier.reveal === undefined && (await filesAreThere(partial, layout));
     if (!resumes) {
       await rm(partial, { recursive: true, force: true });
-      await mkdir(partial);
       await refuseFull(
         folder,
         layout.files.reduce((sum, { bytes }) => sum + bytes, 0),
       );
+      await mkdir(partial);
     }
     const journal = await createJournal(journalPath, key, resumes ? earlier.finished : []);
     return releasing(claim, await openWriter(folder, layout, journal, sync));
@@ -229,11 +230,6 @@ async function openWriter(
       } catch (error) {
         throw wrap(error, join(folder, place.file));
       }
-    },
-
-    rangeOf(tensor) {
-      const { file, offset } = placeOf(tensor);
-      return { descriptor: handleOf(file).fd, position: offset, path: join(folder, file) };
     },
 
     async finish(tensor) {

@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -273,6 +274,7 @@ describe('an output folder', () => {
   it('on a disk that is too small is refused before anything is written', async () => {
     const huge: OutputInfo[] = [{ name: 'a', dtype: 'F32', shape: [2 ** 24, 2 ** 26] }];
     await expect(createModelWriter(out, huge)).rejects.toMatchObject({ code: 'ERR_DISK_FULL' });
+    expect(readdirSync(out)).toEqual([]);
     await expect(openModel(out)).rejects.toMatchObject({ code: 'ERR_MODEL_NOT_FOUND' });
   });
 
@@ -282,7 +284,20 @@ describe('an output folder', () => {
     await expect(createModelWriter(join(out, 'x'), outputs)).rejects.toMatchObject({
       code: 'ERR_OUTPUT_FOLDER',
     });
+    symlinkSync('nowhere', join(root, 'link'));
+    await expect(createModelWriter(join(root, 'link'), outputs)).rejects.toMatchObject({
+      code: 'ERR_OUTPUT_FOLDER',
+    });
   });
+
+  it.runIf(existsSync('/proc/self'))(
+    'where no folder can be made is refused, not tried for ever',
+    async () => {
+      await expect(createModelWriter('/proc/self/a/b', outputs)).rejects.toMatchObject({
+        message: expect.stringContaining('/proc/self/a'),
+      });
+    },
+  );
 });
 
 describe('an interrupted output', () => {
