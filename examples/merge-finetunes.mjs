@@ -70,8 +70,8 @@ for (const [method, inputs] of Object.entries(recipes)) {
 await writeFile(path('uniform_soup.yml'), `merge_method: uniform_soup\nmodels:\n${all()}`);
 await mergeRecipe(path('uniform_soup.yml'), path('uniform_soup'), { overwrite: true });
 rows.push(['uniform_soup', await judge('uniform_soup')]);
-await rm(path('greedy_soup'), { recursive: true, force: true });
 const soup = await soupModels(['base', ...sites].map(path), path('greedy_soup'), {
+  overwrite: true,
   async score({ recipe }) {
     await mergeRecipe(recipe, path('candidate'), { overwrite: true, sync: false });
     return mean(await judge('candidate', validation));

@@ -7,7 +7,7 @@ import { type SoupTrace, selectSoup } from '../../combine/merge/greedy-soup.js';
 import { InvalidArgumentError } from '../../errors.js';
 import { modelIoError } from '../../tensor/safetensors/io-error.js';
 import { openModel } from '../../tensor/safetensors/reader.node.js';
-import { type MergeOptions, mergeRecipe } from '../merge.node.js';
+import { type MergeOptions, mergeRecipe, planRecipe } from '../merge.node.js';
 import type { MergeSummary } from '../summary.js';
 import { writeWholeFile } from '../whole-file.node.js';
 import { SoupTraceError } from './errors.js';
@@ -35,7 +35,7 @@ export interface SoupOptions
   acceptEqual?: boolean;
   /** Type that the soup is stored in, as recipes name it. Default: that of the models. */
   dtype?: string;
-  /** Go on from `soup.json` of an interrupted run. Default: begin anew; a trace that is there is refused. */
+  /** Go on from `soup.json` of an interrupted run. Default: begin anew; a trace that is there is refused unless `overwrite`. */
   resume?: boolean;
   /** After every score. */
   onStep?(trace: SoupTrace): void;
@@ -77,7 +77,9 @@ export async function soupModels(
   const folder = resolve(outDir);
   const definition = await definitionOf(paths, acceptEqual, options);
   const tracePath = join(folder, TRACE_FILE);
-  const before = await earlierTrace(tracePath, definition, options.resume === true);
+  const before = await earlierTrace(tracePath, definition, options);
+  // Models that do not go together are found before any is scored.
+  await planRecipe(soupRecipe(paths, options.dtype), { memory: options.memory, recipeName: RECIPE_FILE });
   await mkdir(folder, { recursive: true });
   const file = ({ scores, steps }: SoupTrace): SoupFile => ({
     ...{ version: 1, definition, models: [...models], acceptEqual },
@@ -144,8 +146,9 @@ async function definitionOf(
 async function earlierTrace(
   path: string,
   definition: string,
-  resume: boolean,
+  { resume = false, overwrite = false }: SoupOptions,
 ): Promise<SoupTrace | undefined> {
+  if (overwrite && !resume) return undefined;
   let text: string;
   try {
     text = await readFile(path, 'utf8');
@@ -157,7 +160,7 @@ async function earlierTrace(
     throw new SoupTraceError(
       path,
       'is of an earlier soup',
-      'continue it with --resume, or give another folder',
+      'continue it with --resume, begin anew with --overwrite, or give another folder',
     );
   const earlier = parseSoupFile(text, path);
   if (earlier.definition === definition) return earlier;

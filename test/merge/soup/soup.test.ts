@@ -7,6 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { greedySoup } from '../../../src/combine/merge/greedy-soup.js';
 import { InvalidArgumentError } from '../../../src/errors.js';
 import { loadBackend } from '../../../src/kernels/select.js';
+import { MergeError } from '../../../src/merge/errors.js';
 import { createMemoryMerger } from '../../../src/merge/evolve/memory-merge.node.js';
 import { mergeRecipe } from '../../../src/merge/merge.node.js';
 import { SoupTraceError } from '../../../src/merge/soup/errors.js';
@@ -171,6 +172,33 @@ describe('soupModels', async () => {
     await expect(soupModels([changed, models[1]], out, { score, resume: true })).rejects.toThrow(
       SoupTraceError,
     );
+  });
+
+  it('replaces an earlier soup when asked to', async () => {
+    const out = fresh();
+    await soupModels(models.slice(0, 2), out, { score: () => 1 });
+    const { ingredients } = await soupModels(models, out, {
+      score: () => 1,
+      acceptEqual: true,
+      overwrite: true,
+    });
+    expect(ingredients).toEqual(models);
+    expect(JSON.parse(readFileSync(join(out, 'soup.json'), 'utf8')).ingredients).toEqual(models);
+  });
+
+  it('finds models that do not go together, and types that are none, before it scores', async () => {
+    const other = writeFiles(join(home, 'other'), {
+      'model.safetensors': readFileSync(
+        new URL('../../golden/merge/regmean-2/m0/model.safetensors', import.meta.url),
+      ),
+    });
+    scored = [];
+    const strange = soupModels([models[0], other], fresh(), { score });
+    await expect(strange).rejects.toThrow(MergeError);
+    await expect(soupModels(models, fresh(), { score, dtype: 'float' })).rejects.toThrow(
+      /bad_dtype|not a type/,
+    );
+    expect(scored).toEqual([]);
   });
 
   it('refuses no model, one twice, and scores that are no number', async () => {
