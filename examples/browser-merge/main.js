@@ -254,10 +254,14 @@ async function mergeNow() {
 function showProgress({ tensorsDone, tensors, bytesDone, bytes: all, bytesRead }, began) {
   byId('bar').value = all === 0 ? 1 : bytesDone / all;
   const seconds = (performance.now() - began) / 1000;
-  show(
-    'progress-text',
-    `${tensorsDone} of ${tensors} tensors · ${bytes(bytesRead)} read, ${bytes(bytesRead / seconds)} a second`,
-  );
+  const left =
+    bytesDone > 0 && seconds > 1 ? Math.ceil((seconds * (all - bytesDone)) / bytesDone) : undefined;
+  const parts = [
+    `${tensorsDone} of ${tensors} tensors`,
+    `${bytes(bytesRead)} read, ${bytes(bytesRead / seconds)} a second`,
+    ...(left === undefined ? [] : [`about ${left} s left`]),
+  ];
+  show('progress-text', parts.join(' · '));
 }
 
 function setMerging(is) {
