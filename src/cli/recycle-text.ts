@@ -1,5 +1,5 @@
 /** What `heddle recycle` prints: one line for what happened to the same tensor of several layers. */
-import type { Exactness, Provenance } from '../merge/recycle/bert-to-gpt.js';
+import type { Exactness, Provenance } from '../merge/recycle/mapped.js';
 import type { RecycleReport } from '../merge/recycle/recycle.js';
 import { formatNumber, printable } from '../report/format.js';
 
@@ -18,7 +18,7 @@ export function recycleText(report: RecycleReport, folder: string): string {
   if (dropped.length > 0)
     lines.push('', 'dropped', ...byLayers(dropped, (name) => name).map((row) => `  ${row.name}`));
   if (notes.length > 0) lines.push('', ...notes.map((note) => `note: ${note}`));
-  return printable(lines.join('\n'));
+  return lines.map(printable).join('\n');
 }
 
 function counted(provenance: readonly Provenance[], dropped: number): string {
@@ -37,11 +37,13 @@ function counted(provenance: readonly Provenance[], dropped: number): string {
 
 function table(provenance: readonly Provenance[]): string[] {
   const rows = byLayers(provenance, ({ target }) => target, detail);
-  const head = { name: 'tensor', item: undefined };
-  const width = Math.max(...[head, ...rows].map(({ name }) => name.length));
+  const width = Math.max('tensor'.length, ...rows.map(({ name }) => name.length));
+  const how = Math.max(3, ...rows.map(({ item }) => item.exactness.length));
   return [
-    `  ${'tensor'.padEnd(width)}  ${'how'.padEnd(11)}  from`,
-    ...rows.map(({ name, item }) => `  ${name.padEnd(width)}  ${item.exactness.padEnd(11)}  ${detail(item)}`),
+    `  ${'tensor'.padEnd(width)}  ${'how'.padEnd(how)}  from`,
+    ...rows.map(
+      ({ name, item }) => `  ${name.padEnd(width)}  ${item.exactness.padEnd(how)}  ${detail(item)}`,
+    ),
   ];
 }
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { recycleCommand } from '../../src/cli/recycle.js';
+import { recycleText } from '../../src/cli/recycle-text.js';
 import { mlp } from '../../src/nn/zoo.js';
 import { interpret } from '../../src/program/interpret.js';
 import type { Model } from '../../src/program/model.js';
@@ -73,6 +74,48 @@ const llama = (): FlatModel => {
   };
   return { tensors, config };
 };
+
+describe('recycleText', () => {
+  it('joins the layers to which the same happened, in lines of their own', () => {
+    const step = (layer: number, exactness: 'exact' | 'random', operator: string) => ({
+      target: `h.${layer}.mlp.c_fc.weight`,
+      sources: exactness === 'exact' ? [`encoder.layer.${layer}.intermediate.dense.weight`] : [],
+      operator,
+      exactness,
+    });
+    const text = recycleText(
+      {
+        operation: 'bert-to-gpt',
+        functionPreserving: false,
+        parametersBefore: 1234567,
+        parametersAfter: 20,
+        provenance: [
+          ...[0, 1, 2, 4].map((l) => step(l, 'exact', 'transpose')),
+          step(3, 'random', 'initialise'),
+          { target: 'wte.weight', sources: ['wte.weight'], operator: 'copy', exactness: 'exact' },
+        ],
+        dropped: ['h.0.x', 'h.1.x'],
+        notes: ['one\u001b[31m'],
+      },
+      'out',
+    );
+    expect(text.split('\n')).toEqual([
+      'bert-to-gpt: 1,234,567 parameters became 20 in out',
+      'the model does not compute what it did: train it',
+      '6 tensors: 5 exact, 1 freshly initialised, 2 of the old ones dropped',
+      '',
+      '  tensor                     how     from',
+      '  h.{0-2,4}.mlp.c_fc.weight  exact   transpose: encoder.layer.N.intermediate.dense.weight',
+      '  h.3.mlp.c_fc.weight        random  initialise',
+      '  wte.weight                 exact   copy',
+      '',
+      'dropped',
+      '  h.{0-1}.x',
+      '',
+      expect.not.stringContaining('\u001b'),
+    ]);
+  });
+});
 
 describe('heddle recycle', () => {
   it('widens and deepens an MLP on disk, and its function stays', async () => {
@@ -169,7 +212,11 @@ describe('heddle recycle', () => {
     const vocabularies = ['--source-vocab', join(root, 'old.txt'), '--target-vocab', join(root, 'new.json')];
     const report = await run('bert-to-gpt', folder, join(root, 'gpt'), ...vocabularies);
     expect(report.provenance).toHaveLength(16);
-    expect(report.dropped).toEqual(['bert.pooler.dense.bias', 'bert.pooler.dense.weight']);
+    expect(report.dropped).toEqual([
+      'bert.pooler.dense.bias',
+      'bert.pooler.dense.weight',
+      'bert.embeddings.token_type_embeddings.weight[1]',
+    ]);
     const gpt = await readModel(join(root, 'gpt'));
     expect(gpt.config).toMatchObject({
       model_type: 'gpt2',

@@ -7,23 +7,8 @@
 import { randomKey } from '../../kernels/address.js';
 import { normalF32 } from '../../kernels/reference/random.js';
 import { RecycleError, UnassignedTensorError } from './errors.js';
+import type { NamedTensor, Provenance, Tensors } from './mapped.js';
 import { type WordRowOptions, wordRows } from './word-rows.js';
-
-export interface NamedTensor {
-  readonly shape: readonly number[];
-  /** Row-major. */
-  readonly values: Float32Array;
-}
-export type Tensors = ReadonlyMap<string, NamedTensor>;
-
-export type Exactness = 'exact' | 'approximate' | 'random';
-
-export interface Provenance {
-  readonly target: string;
-  readonly sources: readonly string[];
-  readonly operator: string;
-  readonly exactness: Exactness;
-}
 
 export interface BertToGptOptions extends WordRowOptions {
   /** Name of the encoder's activation, for the notes. Default: 'gelu', which is the one with erf. */
@@ -86,7 +71,7 @@ export function bertToGpt(source: Tensors, options: BertToGptOptions = {}): Bert
   target.check(expectedNames(layers));
   return {
     tensors: target.tensors,
-    provenance: target.provenance,
+    provenance: target.provenance.map((entry) => ({ ...entry, sources: entry.sources.map(input.written) })),
     dropped: input.unused(),
     notes: [
       'BERT normalises the residual stream behind each sublayer, GPT-2 in front of it: the decoder does not compute what the encoder did and needs training',
@@ -96,7 +81,13 @@ export function bertToGpt(source: Tensors, options: BertToGptOptions = {}): Bert
       'BERT adds 1e-12 to the variance in its norms; give the decoder layer_norm_epsilon 1e-12',
       'the causal mask belongs to the code of the decoder, not to its weights',
       'the head is tied to wte.weight; the bias of the masked-language head has no counterpart',
-      ...(layers > sourceLayers ? [`layers ${sourceLayers} to ${layers - 1} are freshly initialised`] : []),
+      ...(layers > sourceLayers
+        ? [
+            layers - sourceLayers === 1
+              ? `layer ${sourceLayers} is freshly initialised`
+              : `layers ${sourceLayers} to ${layers - 1} are freshly initialised`,
+          ]
+        : []),
     ],
   };
 }
@@ -132,12 +123,23 @@ class Source {
     return count;
   }
 
+  /** A tensor, or a part of one as `name[0]`, as the file calls it. */
+  readonly written = (name: string): string => {
+    const [, whole, part] = /^([^[]*)(.*)$/.exec(name) ?? [];
+    return `${this.#names.get(whole) ?? whole}${part}`;
+  };
+
   has(name: string): boolean {
     return this.#names.has(name);
   }
 
   unused(): string[] {
-    return [...this.#names].filter(([name]) => !this.#used.has(name)).map(([, name]) => name);
+    const types = 'embeddings.token_type_embeddings.weight';
+    const rows = this.#used.has(types) ? this.peek(types).shape[0] : 0;
+    return [
+      ...[...this.#names].filter(([name]) => !this.#used.has(name)).map(([, name]) => name),
+      ...(rows > 1 ? [this.written(`${types}[1${rows > 2 ? ` to ${rows - 1}` : ''}]`)] : []),
+    ];
   }
 }
 

@@ -1,8 +1,9 @@
 /** What became of every tensor, for models that keep their names. */
-import type { Provenance } from './bert-to-gpt.js';
+
 import { fusedName } from './fused.js';
 import { isOutputProjection, type LayerOrder } from './layers.js';
 import type { UnitModel } from './layout.js';
+import type { Provenance } from './mapped.js';
 
 const layered = /^(.*?(?:^|\.)(?:layers|h)\.)(\d+)(\..+)$/;
 

@@ -1,10 +1,11 @@
 /** Growth, shrinking and mapping on whole models: tensors and configuration in, tensors, configuration and a report out. */
 import type { FlatModel, FlatTensor } from '../../tensor/safetensors/flat-model.js';
-import { type BertToGptOptions, bertToGpt, type Provenance } from './bert-to-gpt.js';
+import { type BertToGptOptions, bertToGpt } from './bert-to-gpt.js';
 import { RecycleError } from './errors.js';
 import { fuse, splitFused } from './fused.js';
 import { deepenDense, deepenedOrder, type LayerOrder, reorderLayers } from './layers.js';
 import { layoutOf, type UnitModel } from './layout.js';
+import type { Provenance } from './mapped.js';
 import { net2Wider } from './net2wider.js';
 import { widenFromNext } from './next-layer.js';
 import { traced } from './provenance.js';
@@ -168,7 +169,7 @@ function wider(before: UnitModel, step: RecycleStep & { operation: 'wider' }): C
       before.family === 'llama'
         ? 'new features of the residual stream begin at zero; what reads them begins at random'
         : 'new features of the residual stream begin as the mean of the old ones; what reads them begins at random',
-      `gains of norms times the root of, and their epsilon times ${stream.epsilonFactor}: norms put out what they did`,
+      `gains of norms are multiplied by the root of ${before.spec.groups.hidden}/${hidden} and their epsilon by ${before.spec.groups.hidden}/${hidden}, so that norms put out what they did`,
     );
   if (newUnits === 'next-layer') notes.push('new units do what units of the layer above do (bert2BERT)');
   else if (split !== 'uneven' && Object.keys(units).length > 0)

@@ -1,6 +1,7 @@
 /** Rows of a word embedding for another vocabulary, matched by the text of the tokens. */
-import type { NamedTensor, Provenance } from './bert-to-gpt.js';
+
 import { RecycleError } from './errors.js';
+import type { NamedTensor, Provenance } from './mapped.js';
 
 export interface WordRowOptions {
   /** Tokens by row of the encoder and of the decoder; both or neither. Rows are matched by token; without them by number. */
