@@ -11,13 +11,17 @@ const SHOWN = 3;
 /** Warnings for the summary and the report. */
 export function runNotes(plan: MergePlan, { tensors }: StreamResult): string[] {
   const notes: string[] = [];
-  const large = tensors.filter(
-    ({ method, statistics }) => /^dare/.test(method) && (statistics?.meanDelta ?? 0) > LARGE_DELTA,
+  // Over all elements: norms and biases alone are often far from the base and do no harm.
+  const dropped = tensors.filter(
+    ({ method, statistics }) => /^dare/.test(method) && statistics !== undefined,
   );
-  if (large.length > 0)
+  const elements = dropped.reduce((sum, { size }) => sum + size, 0);
+  const mean =
+    dropped.reduce((sum, { size, statistics }) => sum + size * (statistics?.meanDelta ?? 0), 0) / elements;
+  if (mean > LARGE_DELTA)
     notes.push(
-      `task vectors of ${named(large)} have a mean magnitude above ${LARGE_DELTA} (up to ${largest(large)}): ` +
-        'dropping and rescaling entries at random fails on such models; take a higher density, or ties',
+      `task vectors have a mean magnitude of ${mean.toPrecision(2)}, above ${LARGE_DELTA}, most in ${named(dropped)}: dropping and ` +
+        'rescaling entries at random fails on such models; take a higher density, or ties',
     );
   const merged = tensors.filter(({ method, changeNorm }) => method !== 'copy' && changeNorm !== undefined);
   const several = new Set(plan.outputs.filter(({ inputs }) => inputs.length > 1).map(({ name }) => name));
@@ -35,13 +39,10 @@ export function runNotes(plan: MergePlan, { tensors }: StreamResult): string[] {
   return notes;
 }
 
-function largest(tensors: readonly TensorReport[]): string {
-  return Math.max(...tensors.map(({ statistics }) => statistics?.meanDelta ?? 0)).toPrecision(2);
-}
-
 function named(tensors: readonly TensorReport[]): string {
-  const shown = tensors.slice(0, SHOWN).map(({ tensor }) => tensor);
-  return tensors.length > SHOWN
-    ? `${shown.join(', ')} and ${tensors.length - SHOWN} more tensors`
-    : shown.join(', ');
+  return tensors
+    .toSorted((a, b) => (b.statistics?.meanDelta ?? 0) - (a.statistics?.meanDelta ?? 0))
+    .slice(0, SHOWN)
+    .map(({ tensor }) => tensor)
+    .join(', ');
 }

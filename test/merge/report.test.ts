@@ -72,7 +72,9 @@ describe('what the values show', () => {
     expect(statistics.meanDelta).toBeCloseTo(meanDelta(far), 6);
     expect(statistics.keptShare).toBeGreaterThan(0.1);
     expect(statistics.keptShare).toBeLessThan(0.9);
-    expect(summary.warnings.join()).toMatch(/task vectors of h\.0\.w have a mean magnitude above 0\.03/);
+    expect(summary.warnings.join()).toMatch(
+      /task vectors have a mean magnitude of 0\.\d+, above 0\.03, most in h\.0\.w/,
+    );
     expect(report.warnings).toEqual(summary.warnings);
     expect(meanDelta(near)).toBeLessThan(0.03);
     expect((await run(dare('near'))).summary.warnings).toEqual([]);
