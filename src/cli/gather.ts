@@ -15,6 +15,7 @@ interface GatherVerbOptions extends CommonOptions {
   part: 'train' | 'test';
   limit?: number;
   fisher?: boolean;
+  labels: 'data' | 'model';
   gram?: boolean;
   overwrite?: boolean;
   workers?: number;
@@ -32,6 +33,14 @@ export function gatherCommand(run: Verb): Command {
       .addOption(new Option('--part <part>', 'which examples').choices(['train', 'test']).default('train'))
       .option('--limit <n>', 'measure on the first n examples', wholeNumber(1))
       .option('--fisher', 'the Fisher information of every weight; without --gram, nothing else')
+      .addOption(
+        new Option(
+          '--labels <whose>',
+          "of the Fisher information: the data's, or in expectation the model's own",
+        )
+          .choices(['data', 'model'])
+          .default('data'),
+      )
       .option('--gram', 'the Gram matrix of the inputs of every linear layer; without --fisher, nothing else')
       .option('--overwrite', 'replace measurements')
       .option('--workers <n>', 'threads that compute; default: one a core', wholeNumber(1, 1024))
@@ -53,7 +62,7 @@ The files name the model that they were measured on; a merge refuses them beside
 
 async function gatherVerb(folder: string, options: GatherVerbOptions): Promise<ExitCode> {
   const output = createOutput(options);
-  const { task, synthetic, part, limit, overwrite, workers, backend, isa } = options;
+  const { task, synthetic, part, limit, labels, overwrite, workers, backend, isa } = options;
   if (task === undefined)
     throw new UsageError('gather needs --task', 'name model and data, as --task mnist-2nn');
   const { model, data } = await loadTaskModel({ task, synthetic, part });
@@ -68,7 +77,7 @@ async function gatherVerb(folder: string, options: GatherVerbOptions): Promise<E
       fisher: both || options.fisher === true,
       gram: both || options.gram === true,
       index: Uint32Array.from({ length: Math.min(data.size, limit ?? data.size) }, (_, i) => i),
-      ...{ overwrite, signal: stop.signal, onProgress: progress.show },
+      ...{ labels, overwrite, signal: stop.signal, onProgress: progress.show },
     });
     progress.stop();
     output.result(report, () => textOf(report));

@@ -116,6 +116,32 @@ describe('heddle gather', () => {
     }
   });
 
+  it('measures the expectation over the labels of the model', async () => {
+    const place = join(root, 'expected');
+    await writeModel(place, paramTensors(model.spec, base));
+    await run(
+      gatherCommand,
+      place,
+      '--task',
+      task,
+      '--fisher',
+      '--labels',
+      'model',
+      '--limit',
+      '40',
+      '--json',
+    );
+    const { tensors, metadata } = await readModel(join(place, 'fisher.safetensors'));
+    expect(metadata?.['heddle.fisher-labels']).toBe('model');
+    // At the last bias d log p(c) / d b_j = [c = j] - p_j: the expectation of its square is p_j (1 - p_j), at most 1/4; over all it is 1 less
+    // the sum of p^2, so between 0 and 0.9 for ten classes.
+    const bias = tensors.get('fc2.bias')?.values ?? new Float32Array(0);
+    expect(Math.max(...bias)).toBeLessThanOrEqual(0.25);
+    const sum = bias.reduce((total, v) => total + v, 0);
+    expect(sum).toBeGreaterThan(0.1);
+    expect(sum).toBeLessThanOrEqual(0.9);
+  });
+
   it('refuses to replace what is there, another model, and nothing to measure by', async () => {
     await expect(run(gatherCommand, models[0], '--task', task, '--gram')).rejects.toThrow(/is there already/);
     await expect(run(gatherCommand, models[0])).rejects.toThrow(/needs --task/);

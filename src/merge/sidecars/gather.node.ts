@@ -18,6 +18,12 @@ import { FISHER_FILE, GRAM_FILE, SIDECAR_KEYS } from './sidecar.js';
 export interface GatherOptions {
   /** Diagonal Fisher information, for `merge_method: fisher`. Default: true. */
   fisher?: boolean;
+  /**
+   * Labels of the Fisher information: `data` takes the squared gradients at the labels of the data (the empirical Fisher); `model` their
+   * expectation over the labels that the model itself would draw, as the paper has it, in as many passes as there are classes.
+   * Default: 'data'.
+   */
+  labels?: 'data' | 'model';
   /** Gram matrices of layers' inputs, for `merge_method: regmean`. Default: true. */
   gram?: boolean;
   /** Examples, as indices into the data. Default: all. */
@@ -46,8 +52,6 @@ const kJobExamples = 2560;
 /**
  * Writes `fisher.safetensors` and `gram.safetensors` into a model's folder: each whole or not at all.
  *
- * The Fisher information is the empirical one: squared gradients of single examples' losses with the labels of the data, in the mean.
- *
  * @param session - of the model that the folder holds.
  * @throws {ModelFileError} `ERR_OUTPUT_EXISTS` unless `overwrite`; as `openModel` and for what the file system refuses.
  * @throws {ModelTensorError}, {ShapeMismatchError} if the folder holds another model.
@@ -59,7 +63,7 @@ export async function gatherSidecars(
   data: Dataset,
   options: GatherOptions = {},
 ): Promise<GatherReport> {
-  const { fisher = true, gram = true, overwrite = false, signal } = options;
+  const { fisher = true, labels = 'data', gram = true, overwrite = false, signal } = options;
   const index = options.index ?? Uint32Array.from({ length: data.size }, (_, i) => i);
   const files = [...(fisher ? [FISHER_FILE] : []), ...(gram ? [GRAM_FILE] : [])];
   if (files.length === 0)
@@ -82,7 +86,11 @@ export async function gatherSidecars(
       tell: teller(options, index, files),
     };
     const metadata = { [SIDECAR_KEYS.examples]: String(index.length), [SIDECAR_KEYS.model]: hash };
-    if (fisher) await writeTensors(folder, FISHER_FILE, await fisherTensors(measure), metadata);
+    if (fisher)
+      await writeTensors(folder, FISHER_FILE, await fisherTensors(measure, labels), {
+        ...metadata,
+        [SIDECAR_KEYS.labels]: labels,
+      });
     const grams = gram ? await gramTensors(measure) : new Map<string, FlatTensor>();
     if (gram) await writeTensors(folder, GRAM_FILE, grams, metadata);
     return { folder, files, examples: index.length, model: hash, modules: [...grams.keys()] };
@@ -130,14 +138,14 @@ async function overParts<T>(
   }
 }
 
-async function fisherTensors(measure: Measure): Promise<Map<string, FlatTensor>> {
+async function fisherTensors(measure: Measure, labels: 'data' | 'model'): Promise<Map<string, FlatTensor>> {
   const { model, params, data, index, session, signal } = measure;
   const sums = new Float64Array(params.length);
   await overParts(
     measure,
     (part) =>
       fisherSums(model, session.runner, {
-        ...{ params, data, signal },
+        ...{ params, data, labels, signal },
         index: part,
         gradient: sharedF32(params.length),
       }),

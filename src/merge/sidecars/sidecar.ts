@@ -13,6 +13,8 @@ export const SIDECAR_KEYS = {
   examples: 'heddle.examples',
   /** `modelSha256` of the model that they were measured on. */
   model: 'heddle.model-sha256',
+  /** Of Fisher information: whose labels the gradients were taken at, `data` or `model`. */
+  labels: 'heddle.fisher-labels',
   /** JSON map from module to the module that has the same inputs, and whose matrix serves both. */
   shared: 'heddle.shared',
 } as const;
