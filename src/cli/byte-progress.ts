@@ -1,5 +1,6 @@
 import { SingleBar } from 'cli-progress';
 import { formatBytes, formatPercent, formatSeconds } from '../report/format.js';
+import type { TerminalStream } from '../report/terminal.js';
 import type { Output } from './output.js';
 
 /** How far a pass over files has come, on stderr; nothing in its first two seconds. */
@@ -34,7 +35,7 @@ export function createByteProgress(output: Output, what: string, total: number):
           bar = new SingleBar({
             stream: output.stderr,
             format: `${what} [{bar}] {text}`,
-            barsize: 24,
+            barsize: barLength(output.stderr),
             clearOnComplete: true,
             hideCursor: true,
           });
@@ -50,4 +51,9 @@ export function createByteProgress(output: Output, what: string, total: number):
       bar = undefined;
     },
   };
+}
+
+/** Characters of a bar, so that the words behind it fit the terminal too. */
+export function barLength({ columns = 80 }: TerminalStream): number {
+  return Math.max(4, Math.min(24, columns - 62));
 }

@@ -1,6 +1,7 @@
 import { SingleBar } from 'cli-progress';
 import type { StreamProgress } from '../merge/stream/stream.js';
 import { formatBytes, formatSeconds } from '../report/format.js';
+import { barLength } from './byte-progress.js';
 import type { Output } from './output.js';
 
 /** How far a merge has come, on stderr; nothing in its first two seconds. */
@@ -41,7 +42,7 @@ export function createMergeProgress(output: Output): MergeProgress {
           bar = new SingleBar({
             stream: output.stderr,
             format: 'merging [{bar}] {text}',
-            barsize: 24,
+            barsize: barLength(output.stderr),
             clearOnComplete: true,
             hideCursor: true,
           });
