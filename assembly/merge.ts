@@ -443,6 +443,7 @@ export function dropRankedDeltasF32(
   stride: u32,
   least: f64,
   slope: f64,
+  expectation: u32,
   lead: u32,
   key0: u32,
   key1: u32,
@@ -470,8 +471,13 @@ export function dropRankedDeltasF32(
         for (let j: usize = 0; j < count; j++) {
           const word = load<u32>(pieceWords + (((at & 3) + j) << 2));
           const i = first + (begin + j) * stride;
-          const kept = keepsAt(word, least, slope, load<u32>(ranks + ((begin + j) << 2)));
-          store<f32>(dst + (i << 2), kept ? delta(x, base, i) : 0);
+          const rank = load<u32>(ranks + ((begin + j) << 2));
+          let d: f32 = 0;
+          if (keepsAt(word, least, slope, rank)) {
+            d = delta(x, base, i);
+            if (expectation) d = <f32>(<f64>d / (least + slope * <f64>rank));
+          }
+          store<f32>(dst + (i << 2), d);
         }
       }
     }

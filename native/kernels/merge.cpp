@@ -230,9 +230,19 @@ struct RankedRow {
   std::size_t length;
   double least;
   double slope;
+  bool expectation;  // kept elements are divided by their probability
 
+  HEDDLE_INLINE double probabilityAt(std::size_t rank) const {
+    return least + slope * static_cast<double>(rank);
+  }
   HEDDLE_INLINE bool keeps(std::uint32_t word, std::size_t rank) const {
-    return static_cast<double>(word) + 1.0 <= (least + slope * static_cast<double>(rank)) * 0x1p32;
+    return static_cast<double>(word) + 1.0 <= probabilityAt(rank) * 0x1p32;
+  }
+
+  /// What becomes of delta d of that rank.
+  HEDDLE_INLINE float settled(float d, std::uint32_t word, std::size_t rank) const {
+    if (!keeps(word, rank)) return 0.0F;
+    return expectation ? static_cast<float>(static_cast<double>(d) / probabilityAt(rank)) : d;
   }
 
   /// Ranks from a stable radix sort of the 31 bits, in three digits of 11.
@@ -299,13 +309,13 @@ void dropSorted(float* d, const RankedRow& row, std::size_t stride, const Stream
     forEachWords(stream, from, row.length,
                  [&](std::size_t first, std::size_t count, const std::uint32_t* words) {
                    for (std::size_t j = 0; j < count; ++j)
-                     d[first + j] = row.keeps(words[j], row.ranks[first + j]) ? d[first + j] : 0.0F;
+                     d[first + j] = row.settled(d[first + j], words[j], row.ranks[first + j]);
                  });
     return;
   }
   for (std::size_t j = 0; j < row.length; ++j)
     forEachWords(stream, from + j * stride, 1, [&](std::size_t, std::size_t, const std::uint32_t* words) {
-      if (!row.keeps(words[0], row.ranks[j])) d[j * stride] = 0.0F;
+      d[j * stride] = row.settled(d[j * stride], words[0], row.ranks[j]);
     });
 }
 
@@ -317,7 +327,7 @@ void dropByBuckets(float* d, const RankedRow& row, std::uint32_t largest, const 
   std::size_t buckets = 64;
   while (buckets < kMostBuckets && 2 * buckets < length) buckets *= 2;
   const float scale = static_cast<float>(buckets) / floatOf(largest);
-  if (largest == 0 || largest >= kInfinity || !(scale < 3e38F)) {
+  if (row.expectation || largest == 0 || largest >= kInfinity || !(scale < 3e38F)) {
     dropSorted(d, row, 1, stream, from);
     return;
   }
@@ -545,11 +555,13 @@ void nearSwapF32(float* dst, const float* base, const float* y, std::size_t n, d
 
 void dropRankedDeltasF32(float* dst, std::uint32_t* scratch, const float* x, const float* base, std::size_t n,
                          std::uint32_t length, std::uint32_t stride, double least, double slope,
-                         std::uint32_t lead, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow,
-                         std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site) {
+                         std::uint32_t expectation, std::uint32_t lead, std::uint32_t key0,
+                         std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh,
+                         std::uint32_t step, std::uint32_t site) {
   const Stream stream(key0, key1, blockLow, blockHigh, step, site);
   const std::size_t size = length;
-  const RankedRow row{scratch, scratch + size, {scratch + 2 * size, scratch + 3 * size}, size, least, slope};
+  const RankedRow row{scratch, scratch + size,  {scratch + 2 * size, scratch + 3 * size}, size, least,
+                      slope,   expectation != 0};
   withDeltas(x, base, [&](auto deltas) {
     if (stride == 1) {
       for (std::size_t first = 0; first < n; first += size) {

@@ -52,6 +52,8 @@ export interface MergeRuleOptions {
   sce: {
     /** Share of the positions with any variance that is kept, in (0, 1]. Default: 1. */
     selectTopk?: number;
+    /** Mean squares below this share of the global model's give equal weights. Default: 0, below 1e-6 in all. */
+    relativeEps?: number;
   };
   ram: {
     /** Magnitudes up to it count as unchanged. Default: 1e-5. */

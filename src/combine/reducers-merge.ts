@@ -124,8 +124,8 @@ function readParameters(
   const perModel = new Map<string, number>();
   const global: Record<string, number> = {};
   const known = new Set<string>(name === 'model-stock' ? ['anchor'] : []);
-  for (const { name: parameter, scope } of method.parameters) {
-    if (parameter === 'weight' || parameter === 'int8_mask') continue;
+  for (const { name: parameter, scope, type } of method.parameters) {
+    if (parameter === 'weight' || parameter === 'int8_mask' || type === 'choice') continue;
     const option = toCamel(parameter);
     if (!(parameter in fixed)) known.add(option);
     const value = fixed[parameter] ?? given[option] ?? defaults[parameter];

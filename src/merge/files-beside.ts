@@ -1,9 +1,10 @@
 /** The files of a merged model beside its tensors. */
+import { inWords } from '../combine/merge/parameters.js';
 import { sha256Hex } from '../platform/hash.js';
 import type { ModelSource } from '../tensor/safetensors/source.js';
 import { version } from '../version.js';
 import { modelCard } from './model-card.js';
-import type { MergePlan } from './plan.js';
+import type { MergePlan, OutputTensor } from './plan.js';
 import type { StreamResult } from './stream/stream.js';
 
 export interface MergeRun {
@@ -53,6 +54,9 @@ async function aboutMerge(plan: MergePlan, { recipe, sources, seed = 0, strict =
   };
 }
 
+const parametersOf = (output: OutputTensor | undefined) =>
+  output && { ...output.perModel, ...inWords(output.method, output.global) };
+
 function aboutTensors(plan: MergePlan, result: StreamResult) {
   const outputs = new Map(plan.outputs.map((output) => [output.name, output]));
   return {
@@ -62,7 +66,7 @@ function aboutTensors(plan: MergePlan, result: StreamResult) {
       tensor,
       method,
       inputs: outputs.get(tensor)?.inputs.map(({ model, name }) => [plan.models[model].reference, name]),
-      parameters: { ...outputs.get(tensor)?.perModel, ...outputs.get(tensor)?.global },
+      parameters: parametersOf(outputs.get(tensor)),
       ...(statistics && { statistics }),
       'change-norm': changeNorm,
       'reference-norm': referenceNorm,

@@ -1,4 +1,5 @@
 /** What a plan will do, for `--dry-run`: as data, and as text for a person. */
+import { inWords } from '../combine/merge/parameters.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { bytesOf } from '../tensor/safetensors/dtype.js';
 import type { InputTensor, MergePlan, OutputTensor, TensorDtype } from './plan.js';
@@ -17,7 +18,7 @@ export interface TensorDescription {
   readonly bytesRead: number;
   readonly bytesWritten: number;
   readonly perModel: Readonly<Record<string, readonly number[]>>;
-  readonly global: Readonly<Record<string, number>>;
+  readonly global: Readonly<Record<string, number | string>>;
 }
 
 export interface PlanDescription {
@@ -105,7 +106,7 @@ function describeTensor(plan: MergePlan, output: OutputTensor, kernels: Kernels)
     bytesRead: read * passes,
     bytesWritten: bytesOf(dtype, sizeOf(shape)),
     perModel,
-    global,
+    global: inWords(method, global),
   };
 }
 

@@ -165,6 +165,13 @@ export function checkParameterNames(
           warnings.push(
             `${path}.${name} has no effect: ${name} holds for all models; move it out of the entry`,
           );
+        if (strict && spec.extension)
+          problems.push({
+            className: 'unknown_key',
+            message: `${path}.${name} is not a parameter that mergekit has`,
+            hint: 'remove it, or plan the merge without the strict mode',
+            recipePath: `${path}.${name}`,
+          });
       } else if (known.has(name)) {
         if (!WITHOUT_EFFECT.includes(name))
           warnings.push(`${path}.${name} has no effect: ${method.name} has no such parameter`);

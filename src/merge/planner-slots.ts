@@ -98,10 +98,9 @@ function outputSlice(
 }
 
 /** Methods for which a base is one more model, weight and all. */
-const BASE_IS_A_MODEL = ['linear', 'karcher'];
 
-export function isBaseAModel({ base, name }: MergeMethod): boolean {
-  return base === 'none' || BASE_IS_A_MODEL.includes(name);
+export function isBaseAModel({ base }: MergeMethod): boolean {
+  return base === 'none' || base === 'model';
 }
 
 function baseIndex(method: MergeMethod, slice: NormalSlice): number {

@@ -115,7 +115,7 @@ struct KernelTable {
   void (*addUniqueDeltasF32)(float* dst, const float* base, const float* const* sources, const double* uniqueScales, std::size_t n, std::size_t lists, double epsilon);
   void (*countUniqueF64)(double* shared, double* unique, const float* base, const float* const* sources, std::size_t lists, std::size_t n, double epsilon);
   void (*nearSwapF32)(float* dst, const float* base, const float* y, std::size_t n, double t);
-  void (*dropRankedDeltasF32)(float* dst, std::uint32_t* scratch, const float* x, const float* base, std::size_t n, std::uint32_t length, std::uint32_t stride, double least, double slope, std::uint32_t lead, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site);
+  void (*dropRankedDeltasF32)(float* dst, std::uint32_t* scratch, const float* x, const float* base, std::size_t n, std::uint32_t length, std::uint32_t stride, double least, double slope, std::uint32_t expectation, std::uint32_t lead, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site);
   void (*selectRankU32)(std::uint32_t* found, const std::uint32_t* counts, std::size_t n, std::uint32_t rank);
   void (*accumulateGramF64)(double* gram, const float* x, std::size_t rows, std::uint32_t width);
   void (*addProductF64)(double* c, const double* a, const float* b, std::uint32_t m, std::uint32_t n, std::uint32_t k);
@@ -360,7 +360,7 @@ void varianceF32(float* dst, const float* const* sources, const double* weights,
 void addUniqueDeltasF32(float* dst, const float* base, const float* const* sources, const double* uniqueScales, std::size_t n, std::size_t lists, double epsilon);
 void countUniqueF64(double* shared, double* unique, const float* base, const float* const* sources, std::size_t lists, std::size_t n, double epsilon);
 void nearSwapF32(float* dst, const float* base, const float* y, std::size_t n, double t);
-void dropRankedDeltasF32(float* dst, std::uint32_t* scratch, const float* x, const float* base, std::size_t n, std::uint32_t length, std::uint32_t stride, double least, double slope, std::uint32_t lead, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site);
+void dropRankedDeltasF32(float* dst, std::uint32_t* scratch, const float* x, const float* base, std::size_t n, std::uint32_t length, std::uint32_t stride, double least, double slope, std::uint32_t expectation, std::uint32_t lead, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site);
 void selectRankU32(std::uint32_t* found, const std::uint32_t* counts, std::size_t n, std::uint32_t rank);
 void accumulateGramF64(double* gram, const float* x, std::size_t rows, std::uint32_t width);
 void addProductF64(double* c, const double* a, const float* b, std::uint32_t m, std::uint32_t n, std::uint32_t k);

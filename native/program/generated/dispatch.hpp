@@ -138,7 +138,7 @@ constexpr OpSignature kSignatures[] = {
     {"addUniqueDeltasF32", false, 0, 0, {}, {}},
     {"countUniqueF64", false, 0, 0, {}, {}},
     {"nearSwapF32", true, 3, 1, {Dtype::f32, Dtype::f32, Dtype::f32}, {true, false, false}},
-    {"dropRankedDeltasF32", true, 4, 11, {Dtype::f32, Dtype::u32, Dtype::f32, Dtype::f32}, {true, true, false, false}},
+    {"dropRankedDeltasF32", true, 4, 12, {Dtype::f32, Dtype::u32, Dtype::f32, Dtype::f32}, {true, true, false, false}},
     {"selectRankU32", true, 2, 1, {Dtype::u32, Dtype::u32}, {true, false}},
     {"accumulateGramF64", true, 2, 1, {Dtype::f64, Dtype::f32}, {true, false}},
     {"addProductF64", true, 3, 3, {Dtype::f64, Dtype::f64, Dtype::f32}, {true, false, false}},
@@ -1079,13 +1079,14 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto stride = scalarAs<std::uint32_t>(op.scalars[1]);
       [[maybe_unused]] const auto least = scalarAs<double>(op.scalars[2]);
       [[maybe_unused]] const auto slope = scalarAs<double>(op.scalars[3]);
-      [[maybe_unused]] const auto lead = scalarAs<std::uint32_t>(op.scalars[4]);
-      [[maybe_unused]] const auto key0 = scalarAs<std::uint32_t>(op.scalars[5]);
-      [[maybe_unused]] const auto key1 = scalarAs<std::uint32_t>(op.scalars[6]);
-      [[maybe_unused]] const auto blockLow = scalarAs<std::uint32_t>(op.scalars[7]);
-      [[maybe_unused]] const auto blockHigh = scalarAs<std::uint32_t>(op.scalars[8]);
-      [[maybe_unused]] const auto step = scalarAs<std::uint32_t>(op.scalars[9]);
-      [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[10]);
+      [[maybe_unused]] const auto expectation = scalarAs<std::uint32_t>(op.scalars[4]);
+      [[maybe_unused]] const auto lead = scalarAs<std::uint32_t>(op.scalars[5]);
+      [[maybe_unused]] const auto key0 = scalarAs<std::uint32_t>(op.scalars[6]);
+      [[maybe_unused]] const auto key1 = scalarAs<std::uint32_t>(op.scalars[7]);
+      [[maybe_unused]] const auto blockLow = scalarAs<std::uint32_t>(op.scalars[8]);
+      [[maybe_unused]] const auto blockHigh = scalarAs<std::uint32_t>(op.scalars[9]);
+      [[maybe_unused]] const auto step = scalarAs<std::uint32_t>(op.scalars[10]);
+      [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[11]);
       [[maybe_unused]] const std::size_t n = op.lengths[0];
       if (!(divides(Extent{length} * Extent{stride}, Extent{n}))) return "length*stride divides n";
       if (!(Extent{lead} <= Extent{3})) return "lead <= 3";
@@ -1905,15 +1906,16 @@ inline void runOp(const KernelTable& kernels, KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto stride = scalarAs<std::uint32_t>(op.scalars[1]);
       [[maybe_unused]] const auto least = scalarAs<double>(op.scalars[2]);
       [[maybe_unused]] const auto slope = scalarAs<double>(op.scalars[3]);
-      [[maybe_unused]] const auto lead = scalarAs<std::uint32_t>(op.scalars[4]);
-      [[maybe_unused]] const auto key0 = scalarAs<std::uint32_t>(op.scalars[5]);
-      [[maybe_unused]] const auto key1 = scalarAs<std::uint32_t>(op.scalars[6]);
-      [[maybe_unused]] const auto blockLow = scalarAs<std::uint32_t>(op.scalars[7]);
-      [[maybe_unused]] const auto blockHigh = scalarAs<std::uint32_t>(op.scalars[8]);
-      [[maybe_unused]] const auto step = scalarAs<std::uint32_t>(op.scalars[9]);
-      [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[10]);
+      [[maybe_unused]] const auto expectation = scalarAs<std::uint32_t>(op.scalars[4]);
+      [[maybe_unused]] const auto lead = scalarAs<std::uint32_t>(op.scalars[5]);
+      [[maybe_unused]] const auto key0 = scalarAs<std::uint32_t>(op.scalars[6]);
+      [[maybe_unused]] const auto key1 = scalarAs<std::uint32_t>(op.scalars[7]);
+      [[maybe_unused]] const auto blockLow = scalarAs<std::uint32_t>(op.scalars[8]);
+      [[maybe_unused]] const auto blockHigh = scalarAs<std::uint32_t>(op.scalars[9]);
+      [[maybe_unused]] const auto step = scalarAs<std::uint32_t>(op.scalars[10]);
+      [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[11]);
       const std::size_t n = op.lengths[0];
-      kernels.dropRankedDeltasF32(static_cast<float*>(op.operands[0]), static_cast<std::uint32_t*>(op.operands[1]), static_cast<const float*>(op.operands[2]), static_cast<const float*>(op.operands[3]), n, length, stride, least, slope, lead, key0, key1, blockLow, blockHigh, step, site);
+      kernels.dropRankedDeltasF32(static_cast<float*>(op.operands[0]), static_cast<std::uint32_t*>(op.operands[1]), static_cast<const float*>(op.operands[2]), static_cast<const float*>(op.operands[3]), n, length, stride, least, slope, expectation, lead, key0, key1, blockLow, blockHigh, step, site);
       return;
     }
     case KernelId::selectRankU32: {

@@ -6,7 +6,7 @@ import { planTaskVectors, taskVectorParameters } from './task-vectors.js';
 
 /**
  * Drop and rescale: each entry of a task vector is kept with probability `density`, and what is left is scaled to the L1 norm of the
- * whole (the paper divides by the density: the same in expectation). Masks depend on seed, tensor, model and element alone.
+ * whole; the paper divides by the density, as `rescale_norm: expectation` does: the same in expectation. Masks depend on seed, tensor, model and element alone.
  */
 function dare(name: string, elect: boolean): MergeMethod {
   const method: MergeMethod = {

@@ -4,7 +4,7 @@ import { maskAddress } from './mask-address.js';
 import type { MergeMethod, TensorContext } from './method.js';
 import { optional, perModelOf } from './parameters.js';
 import { type MaskAddress, nothingKept, type OnNonFinite, type Sparsifier } from './sparsifiers.js';
-import { nonFiniteCheck, planTaskVectors, taskVectorParameters } from './task-vectors.js';
+import { nonFiniteCheck, planTaskVectors, rescaleNorm, taskVectorParameters } from './task-vectors.js';
 
 /** How the elements of a tensor form rows: groups of `group` elements hold rows of `length`, their elements `stride` apart. */
 export interface RowShape {
@@ -23,11 +23,14 @@ export function rowsOf(shape: readonly number[], size: number, strict: boolean):
   return strict ? { length: shape[1], stride: group / shape[1], group } : { length: group, stride: 1, group };
 }
 
-/** Keeps the element of rank j of m in its row with probability density - epsilon + 2 epsilon j / (m - 1); `density` where m is 1. */
+/**
+ * Keeps the element of rank j of m in its row with probability density - epsilon + 2 epsilon j / (m - 1), `density` where m is 1; with
+ * `expectation` divided by it.
+ */
 export function magnitudeSampling(
   kernels: Kernels,
   rows: RowShape,
-  { density, epsilon }: { density: number; epsilon: number },
+  { density, epsilon, expectation }: { density: number; epsilon: number; expectation: boolean },
   { key0, key1, site }: MaskAddress,
   onNonFinite: OnNonFinite,
 ): Sparsifier {
@@ -52,6 +55,7 @@ export function magnitudeSampling(
         stride,
         least,
         slope,
+        expectation ? 1 : 0,
         lead,
         key0,
         key1,
@@ -98,6 +102,7 @@ function dellaMethod(name: string, elect: boolean): MergeMethod {
       const epsilons = perModelOf(method, context, 'epsilon');
       return planTaskVectors(method, context, {
         elect,
+        ownExpectation: true,
         sparsifier(k) {
           const density = densities[k];
           if (density >= 1) return undefined;
@@ -106,7 +111,7 @@ function dellaMethod(name: string, elect: boolean): MergeMethod {
           return magnitudeSampling(
             kernels,
             rowsOf(shape, size, strict),
-            { density, epsilon: epsilons[k] },
+            { density, epsilon: epsilons[k], expectation: rescaleNorm(method, context) === 'expectation' },
             maskAddress(context, k),
             nonFiniteCheck(method, context, k),
           );

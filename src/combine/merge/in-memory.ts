@@ -20,7 +20,6 @@ import { findMergeMethod, mergeMethods } from './registry.js';
 import { resultDtype } from './result-dtype.js';
 
 /** Methods for which a base is one more model. */
-const BASE_IS_A_MODEL: readonly string[] = ['linear', 'karcher'];
 
 interface RawOptions extends CommonOptions {
   readonly method: string;
@@ -168,7 +167,7 @@ function checkModels(
     );
   if (method.base === 'required' && base === undefined)
     throw new InvalidArgumentError(where, 'base', 'the common ancestor of the models', base);
-  if ((method.base === 'none' || BASE_IS_A_MODEL.includes(method.name)) && base !== undefined)
+  if ((method.base === 'none' || method.base === 'model') && base !== undefined)
     throw new InvalidArgumentError(
       where,
       'base',
@@ -211,6 +210,12 @@ function readParameters(
   return { perModel, global };
 }
 
+/** Place of a word among the choices of a parameter, NaN where it is none. */
+function indexOf(spec: ParameterSpec, word: unknown): number {
+  const index = typeof word === 'string' ? (spec.choices?.indexOf(word) ?? -1) : -1;
+  return index < 0 ? Number.NaN : index;
+}
+
 /** Values of a parameter: one for a global one, else one a model. */
 function valuesOf(
   where: string,
@@ -224,11 +229,15 @@ function valuesOf(
   const { min = -Infinity, max = Infinity } = spec;
   const listed: readonly unknown[] = Array.isArray(value) ? value : new Array(count).fill(value);
   const values = listed.map((one) =>
-    typeof one === 'number' || typeof one === 'boolean' ? Number(one) : Number.NaN,
+    spec.type === 'choice' && one !== spec.default
+      ? indexOf(spec, one)
+      : typeof one === 'number' || typeof one === 'boolean'
+        ? Number(one)
+        : Number.NaN,
   );
   if (values.length !== count || !values.every((v) => Number.isFinite(v) && v >= min && v <= max)) {
     const range = min === -Infinity && max === Infinity ? '' : ` from ${min} to ${max}`;
-    const what = spec.type === 'boolean' ? 'true or false' : 'a number';
+    const what = spec.choices?.join(', ') ?? (spec.type === 'boolean' ? 'true or false' : 'a number');
     throw new InvalidArgumentError(
       where,
       `parameter ${name}`,

@@ -14,7 +14,7 @@ export const karcher: MergeMethod = {
   name: 'karcher',
   reference: '"Karcher merging" (arXiv 2603.04972)',
   parameters: [optional('max_iter', 'global', 10, { min: 0 }), optional('tol', 'global', 1e-5)],
-  base: 'optional',
+  base: 'model',
   models: { min: 1 },
   plan(context) {
     const { kernels, models, size } = context;

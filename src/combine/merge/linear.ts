@@ -8,7 +8,7 @@ export const linear: MergeMethod = {
   reference:
     'Wortsman et al. 2022, "Model soups" (arXiv 2203.05482); McMahan et al. 2017 with example counts as weights',
   parameters: [required('weight', 'model'), optional('normalize', 'global', true)],
-  base: 'optional',
+  base: 'model',
   models: { min: 1 },
   plan(context) {
     const given = perModelOf(linear, context, 'weight');

@@ -10,7 +10,11 @@ export interface ParameterSpec {
   readonly name: string;
   /** `model`: one value a model; `global`: one value a tensor. */
   readonly scope: 'model' | 'global';
-  readonly type: 'number' | 'boolean';
+  /** Of a choice the value is the index of a word in `choices`. */
+  readonly type: 'number' | 'boolean' | 'choice';
+  readonly choices?: readonly string[];
+  /** The reference tool does not have it: refused in strict mode. */
+  readonly extension?: boolean;
   /** Absent: required. */
   readonly default?: number | boolean;
   /** Inclusive bounds. */
@@ -24,7 +28,11 @@ export interface MergeMethod {
   /** Paper, and where the implementation differs from it. */
   readonly reference: string;
   readonly parameters: readonly ParameterSpec[];
-  readonly base: 'required' | 'optional' | 'none';
+  /**
+   * `required`, `optional`: the common ancestor. `model`: a base that is set, and not listed, is one more model, last. `none`: the
+   * method has no use for one.
+   */
+  readonly base: 'required' | 'optional' | 'model' | 'none';
   /** Bounds on the number of models, the base not counted. */
   readonly models: { readonly min: number; readonly max?: number };
   plan(context: TensorContext): TensorMerge;
@@ -62,7 +70,13 @@ export interface TensorMerge {
   readonly alignment?: number;
   /** Statistics passes in order; each sees all chunks of all inputs once, in order of `offset`. */
   readonly passes: readonly StatisticsPass[];
-  /** Writes out[i] from inputs[k][i] for one chunk; `offset` is the element index of its first. Chunks come in order. */
+  /**
+   * Writes out[i] from inputs[k][i] for one chunk; `offset` is the element index of its first. Chunks come in order.
+   *
+   * What it writes at an element may depend on the inputs' values there (or in its row, where `alignment` holds rows together), on the
+   * element's index, and on what the passes found: never on where chunks begin or end. So any cut into chunks gives the same bytes.
+   * Ties that are dealt out by index are counted from offset 0, which starts anew.
+   */
   combine(out: Float32Array, inputs: readonly Float32Array[], offset: number): void;
   /** What a report may say of the tensor after the passes: interpolation ratio, cosine. */
   statistics?(): Readonly<Record<string, number>>;

@@ -20,6 +20,19 @@ export const optional = (
   ...bounds,
 });
 
+/** Words that parameters may have as values, by parameter; the value of a method is the index. */
+export const parameterChoices = { rescale_norm: ['l1', 'expectation', 'none'] } as const;
+
+/** A global parameter whose value is a word; the default is the first. */
+export const choice = (name: keyof typeof parameterChoices): ParameterSpec => ({
+  name,
+  scope: 'global',
+  type: 'choice',
+  choices: parameterChoices[name],
+  default: 0,
+  extension: true,
+});
+
 const numberOf = (value: number | boolean | undefined): number => (value === undefined ? 0 : Number(value));
 
 const defaultOf = (method: MergeMethod, name: string): number =>
@@ -39,3 +52,15 @@ export const othersOf = (context: TensorContext): number[] =>
 
 /** Values of `array` at `indices`. */
 export const pick = <T>(array: readonly T[], indices: readonly number[]): T[] => indices.map((k) => array[k]);
+
+/** Global parameters as a report shows them: choices by their words. */
+export const inWords = (
+  method: MergeMethod | undefined,
+  global: Readonly<Record<string, number>>,
+): Record<string, number | string> =>
+  Object.fromEntries(
+    Object.entries(global).map(([name, value]) => [
+      name,
+      method?.parameters.find((spec) => spec.name === name)?.choices?.[value] ?? value,
+    ]),
+  );

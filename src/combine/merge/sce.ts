@@ -13,12 +13,19 @@ const kNoBits = 0xffffffff;
  * Select, calculate, erase: keeps the positions of largest variance over the models, weights each model by the mean square of its task
  * vector there, and averages the entries that agree with the sign of their sum.
  *
+ * Equal weights where the mean squares sum up to less than 1e-6, or with `relative_eps` to less than that times the base's mean square:
+ * the fixed bound takes every tensor that moved by less than about 1e-3 for one that did not.
+ *
  * `select_topk` counts among the positions with any variance; equal variances are kept by lower index first.
  */
 export const sce: MergeMethod = {
   name: 'sce',
   reference: 'Wan et al. 2024, "FuseChat" (arXiv 2408.07990), section 3.3',
-  parameters: [optional('select_topk', 'global', 1), optional('int8_mask', 'global', false)],
+  parameters: [
+    optional('select_topk', 'global', 1),
+    optional('int8_mask', 'global', false),
+    { ...optional('relative_eps', 'global', 0, { min: 0 }), extension: true },
+  ],
   base: 'required',
   models: { min: 0 },
   plan(context) {
@@ -118,6 +125,8 @@ function planSelected(
   const votes = new Float64Array(others.length).fill(1);
   const weights = new Float64Array(others.length);
   const energies = others.map(() => new Float64Array(1));
+  const relative = globalOf(sce, context, 'relative_eps');
+  const baseEnergy = new Float64Array(1);
   let gate = new Float32Array(0);
   let deltas = others.map(() => new Float32Array(0));
   /** Task vectors of one piece, zero where nothing is selected. */
@@ -141,17 +150,21 @@ function planSelected(
     (inputs, offset) =>
       forEachPiece(
         inputs[0].length,
-        (begin, end) =>
-          deltasOf(slices(inputs, begin, end), offset + begin).forEach((delta, i) => {
+        (begin, end) => {
+          const parts = slices(inputs, begin, end);
+          deltasOf(parts, offset + begin).forEach((delta, i) => {
             kernels.dotDeltasF64(energies[i], [delta], delta, kNoBase);
-          }),
+          });
+          if (relative > 0) kernels.dotDeltasF64(baseEnergy, [parts[base]], parts[base], kNoBase);
+        },
         kBlock,
       ),
     () => {
       const means = energies.map(([sum]) => sum / size);
       const total = means.reduce((sum, mean) => sum + mean, 0);
+      const least = relative > 0 ? relative * (baseEnergy[0] / size) : kLeast;
       means.forEach((mean, i) => {
-        weights[i] = total < kLeast ? 1 / others.length : mean / total;
+        weights[i] = total < least || total === 0 ? 1 / others.length : mean / total;
       });
     },
   );

@@ -7,7 +7,16 @@
 import { blockedPass, forEachPiece, kBlock, kPiece } from './blocks.js';
 import { NonFiniteInputError } from './errors.js';
 import type { MergeMethod, StatisticsPass, TensorContext, TensorMerge } from './method.js';
-import { globalOf, optional, othersOf, perModelOf, pick, required } from './parameters.js';
+import {
+  choice,
+  globalOf,
+  optional,
+  othersOf,
+  parameterChoices,
+  perModelOf,
+  pick,
+  required,
+} from './parameters.js';
 import type { OnNonFinite, Sparsifier } from './sparsifiers.js';
 
 const kNoBase = new Float32Array(0);
@@ -19,6 +28,20 @@ export interface TaskVectorRules {
   readonly elect: boolean;
   /** Sparsifier of input k, or undefined where it keeps all. */
   sparsifier?(k: number): Sparsifier | undefined;
+  /** The sparsifier divides by the probabilities of its elements itself where `rescale_norm` is `expectation`. */
+  readonly ownExpectation?: boolean;
+}
+
+/**
+ * What makes up for dropped entries: `l1` keeps the sum of magnitudes of the tensor, `expectation` divides by the share that is kept, or
+ * where entries have their own by the probability of each; `none` where `rescale` is off too.
+ */
+export function rescaleNorm(
+  method: MergeMethod,
+  context: TensorContext,
+): (typeof parameterChoices.rescale_norm)[number] {
+  if (globalOf(method, context, 'rescale') === 0) return 'none';
+  return parameterChoices.rescale_norm[globalOf(method, context, 'rescale_norm')];
 }
 
 /** Parameters that all these methods have. `int8_mask` is accepted and changes nothing. */
@@ -28,6 +51,7 @@ export const taskVectorParameters = (defaults: { normalize: boolean; rescale: bo
   optional('normalize', 'global', defaults.normalize),
   optional('lambda', 'global', 1),
   optional('rescale', 'global', defaults.rescale),
+  choice('rescale_norm'),
   optional('int8_mask', 'global', false),
 ];
 
@@ -52,14 +76,19 @@ export function planTaskVectors(
   if (others.length === 0) return { passes: [], combine: (out, inputs) => out.set(inputs[base]) };
   const weights = Float64Array.from(pick(perModelOf(method, context, 'weight'), others));
   const normalize = globalOf(method, context, 'normalize') !== 0;
-  const rescale = globalOf(method, context, 'rescale') !== 0;
+  const norm = rescaleNorm(method, context);
+  const densities = perModelOf(method, context, 'density');
   const lambda = globalOf(method, context, 'lambda');
   const sparsifiers = others.map((k) => rules.sparsifier?.(k));
-  const factors = others.map(() => 1);
+  const factors = others.map((k, i) =>
+    norm === 'expectation' && !rules.ownExpectation && sparsifiers[i] && densities[k] > 0
+      ? 1 / densities[k]
+      : 1,
+  );
   const measured: MeasuredVector[] = [];
   const alignment = sparsifiers.reduce((least, s) => leastCommonMultiple(least, s?.alignment ?? 1), 1);
   const passes = selectionPasses(sparsifiers, others, base);
-  if (rescale && sparsifiers.some((s) => s !== undefined))
+  if (norm === 'l1' && sparsifiers.some((s) => s !== undefined))
     passes.push(...rescalePass(context, sparsifiers, others, factors, alignment, measured));
 
   const sum = weights.reduce((total, weight) => total + weight, 0);

@@ -16,7 +16,7 @@ export const ties: MergeMethod = {
   reference: 'Yadav et al. 2023, "TIES-Merging" (arXiv 2306.01708), algorithm 1',
   parameters: [
     ...taskVectorParameters({ normalize: true, rescale: false }),
-    optional('min_keep', 'global', 0, { min: 0 }),
+    { ...optional('min_keep', 'global', 0, { min: 0 }), extension: true },
   ],
   base: 'required',
   models: { min: 0 },

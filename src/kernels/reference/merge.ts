@@ -259,6 +259,8 @@ export function nearSwapF32(dst: Float32Array, base: Float32Array, y: Float32Arr
  * DELLA (Deep et al. 2024, arXiv 2406.11617), MagPrune: dst[i] = d[i] where the word of element i is below
  * floor((least + slope * rank) * 2^32), else +0; the rank counts the magnitudes of its row that are smaller, or equal with a lower index.
  *
+ * With `expectation` a kept element is divided by its probability, least + slope * rank, in float64.
+ *
  * @param length - elements of a row. @param stride - between them: `length * stride` elements hold `stride` rows.
  * @param lead - element 0 has word `lead` of the first block.
  */
@@ -271,6 +273,7 @@ export function dropRankedDeltasF32(
   stride: number,
   least: number,
   slope: number,
+  expectation: number,
   lead: number,
   key0: number,
   key1: number,
@@ -291,8 +294,10 @@ export function dropRankedDeltasF32(
       for (let j = 0; j < length; j++) bits[j] = magnitudeBits(delta(x, base, at(j)));
       const order = Array.from(bits.keys()).sort((a, b) => bits[a] - bits[b] || a - b);
       order.forEach((j, rank) => {
-        const threshold = Math.floor((least + slope * rank) * 0x100000000);
-        dst[at(j)] = wordOf(at(j)) < threshold ? delta(x, base, at(j)) : 0;
+        const probability = least + slope * rank;
+        const kept = wordOf(at(j)) < Math.floor(probability * 0x100000000);
+        const d = delta(x, base, at(j));
+        dst[at(j)] = kept ? (expectation ? d / probability : d) : 0;
       });
     }
 }

@@ -1,3 +1,4 @@
+import { parameterChoices } from '../../combine/merge/parameters.js';
 import type { ConfigNode, Path } from '../../config/tree.js';
 import {
   type Conditional,
@@ -23,19 +24,27 @@ export function readParameters(reader: RecipeReader, node: ConfigNode | undefine
   }
   const parameters = new Map<string, ParameterValue>();
   for (const { key, node: value } of node.entries.values()) {
-    const read = readValue(reader, value, [...path, key]);
+    const read = readValue(reader, value, [...path, key], choicesOf(key));
     if (read !== undefined) parameters.set(key, read);
   }
   return parameters;
 }
 
-function readValue(reader: RecipeReader, node: ConfigNode, path: Path): ParameterValue | undefined {
+const choicesOf = (name: string): readonly string[] | undefined =>
+  Object.entries(parameterChoices).find(([key]) => key === name)?.[1];
+
+function readValue(
+  reader: RecipeReader,
+  node: ConfigNode,
+  path: Path,
+  choices: readonly string[] | undefined,
+): ParameterValue | undefined {
   if (node.kind === 'map') {
     bad(reader, node, path, 'is a map outside a list', 'put it into a list: `- {filter: ..., value: ...}`');
     return undefined;
   }
   if (node.kind === 'leaf' || node.items.every((item) => item.kind === 'leaf')) {
-    const setting = readSetting(reader, node, path);
+    const setting = readSetting(reader, node, path, choices);
     return setting === undefined ? undefined : { kind: 'setting', setting };
   }
   if (!node.items.every((item) => item.kind === 'map')) {
@@ -57,7 +66,7 @@ function readValue(reader: RecipeReader, node: ConfigNode, path: Path): Paramete
       bad(reader, item, [...path, i], 'has no value', 'add `value:` with a number or a gradient');
       continue;
     }
-    const setting = readSetting(reader, value, [...path, i, 'value']);
+    const setting = readSetting(reader, value, [...path, i, 'value'], choices);
     const filter = map.entries.get('filter')?.node;
     if (
       filter !== undefined &&
@@ -76,7 +85,19 @@ function isNull(node: ConfigNode): boolean {
   return node.kind === 'leaf' && node.value === null;
 }
 
-function readSetting(reader: RecipeReader, node: ConfigNode, path: Path): Setting | undefined {
+/** Of a parameter with choices: the index of the word. */
+function readSetting(
+  reader: RecipeReader,
+  node: ConfigNode,
+  path: Path,
+  choices: readonly string[] | undefined,
+): Setting | undefined {
+  if (choices !== undefined) {
+    const index = node.kind === 'leaf' && typeof node.value === 'string' ? choices.indexOf(node.value) : -1;
+    if (index >= 0) return index;
+    bad(reader, node, path, `is ${show(node)}`, `write one of ${choices.join(', ')}`);
+    return undefined;
+  }
   if (node.kind === 'map') {
     bad(reader, node, path, 'is a map', 'write a number or a list of numbers');
     return undefined;

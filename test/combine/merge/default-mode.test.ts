@@ -83,6 +83,16 @@ describe('errors', () => {
   const tuned = tunedTensor(base, 2);
   const perModel = { weight: [1, 0], density: [0.05, 1] };
 
+  it('SCE weighs small changes by their energy where its bound is relative to the base', () => {
+    // Mean squares 1e-8 and 9e-8: equal weights below the fixed bound of 1e-6, else 1 to 9.
+    const base = Float32Array.of(1, 1);
+    const inputs = [Float32Array.of(1.0001, 1.0001), Float32Array.of(1.0003, 1.0003), base];
+    const run = (global: Record<string, number>) => merge(method('sce'), { inputs, base: 2, global })[0];
+    expect(run({})).toBeCloseTo(1.0002, 6);
+    expect(run({ relative_eps: 1e-9 })).toBeCloseTo(1.00028, 6);
+    expect(run({ relative_eps: 1e-3 })).toBeCloseTo(1.0002, 6);
+  });
+
   it('TIES that keeps nothing says so, unless min_keep is set', () => {
     const setup = { inputs: [tuned, base], base: 1, perModel };
     expect(codeOf(() => merge(method('ties'), setup))).toBe('ERR_EMPTY_DENSITY');

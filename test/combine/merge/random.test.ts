@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { hashName } from '../../../src/combine/merge/mask-address.js';
 import type { MergeMethod } from '../../../src/combine/merge/method.js';
+import { parameterChoices } from '../../../src/combine/merge/parameters.js';
 import { findMergeMethod } from '../../../src/combine/merge/registry.js';
 import { merge, randomTensor, tunedTensor } from './fixtures.js';
 import { readModel, readRecipe } from './golden.js';
@@ -149,6 +150,54 @@ describe('masks', () => {
           perModel: { weight: [1, 0], density: [0, 1] },
         }),
       ).toEqual(base);
+  });
+});
+
+describe('rescale_norm', () => {
+  const expectation = parameterChoices.rescale_norm.indexOf('expectation');
+  const none = parameterChoices.rescale_norm.indexOf('none');
+
+  it('expectation divides what DARE keeps by the density, none leaves it', () => {
+    const base = new Float32Array(400);
+    const x = randomTensor(400, 3).map((v) => v + Math.sign(v) * 0.1);
+    for (const [norm, factor] of [
+      [expectation, 1 / 0.3],
+      [none, 1],
+    ]) {
+      const { kept, out } = draw('dare_linear', x, base, [400], 5, { rescale_norm: norm });
+      expect(kept.filter(Boolean).length).toBeGreaterThan(50);
+      out.forEach((v, i) => {
+        expect(v).toBe(kept[i] ? Math.fround(factor * x[i]) : 0);
+      });
+    }
+  });
+
+  it('expectation leaves every entry of DELLA at its value in the mean', () => {
+    const m = 12;
+    const row = Float32Array.from({ length: m }, (_, i) => (i % 2 ? -1 : 1) * (1 + ((i * 5) % m)));
+    const seeds = 2000;
+    const sums = new Float64Array(m);
+    for (let seed = 0; seed < seeds; seed++) {
+      const out = merge(method('della_linear'), {
+        inputs: [row, new Float32Array(m)],
+        base: 1,
+        seed,
+        perModel: { weight: [1, 0], density: [0.5, 1], epsilon: [0.3, 0] },
+        global: { rescale_norm: expectation },
+      });
+      for (let i = 0; i < m; i++) {
+        const p = 0.2 + (0.6 * ((i * 5) % m)) / (m - 1);
+        if (out[i] !== 0)
+          expect(out[i]).toBe(Math.fround(row[i] / (0.5 - 0.3 + (0.6 / (m - 1)) * ((i * 5) % m))));
+        sums[i] += out[i] / row[i] / Math.sqrt((1 - p) / p / seeds);
+      }
+    }
+    // Standard scores of the means; five of them over 12 entries: a false alarm in a hundred thousand.
+    for (let i = 0; i < m; i++) {
+      const p = 0.2 + (0.6 * ((i * 5) % m)) / (m - 1);
+      const error = Math.sqrt((1 - p) / p / seeds);
+      expect(Math.abs(sums[i] / seeds - 1 / error), `entry ${i}`).toBeLessThan(5);
+    }
   });
 });
 

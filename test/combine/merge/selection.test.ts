@@ -113,6 +113,7 @@ describe('dropRankedDeltasF32', () => {
           1,
           1 - bound,
           1,
+          0,
           2,
           1,
           2,

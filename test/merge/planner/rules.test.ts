@@ -342,3 +342,19 @@ describe('checkMethods', () => {
     );
   });
 });
+
+describe('parameters that mergekit does not have', () => {
+  const text = (method: string, parameter: string) =>
+    `merge_method: ${method}\nbase_model: base\n${entries('a', 'b')}parameters: {weight: 1, density: 0.5, ${parameter}}\n`;
+
+  for (const [method, parameter] of [
+    ['dare_linear', 'rescale_norm: expectation'],
+    ['ties', 'min_keep: 1'],
+    ['sce', 'relative_eps: 0.1'],
+  ])
+    it(`${parameter} is taken, but not in strict mode`, () => {
+      const [name] = parameter.split(':');
+      expect(plan(text(method, parameter)).outputs[0].global[name]).toBeGreaterThan(0);
+      expect(errorOf(text(method, parameter), { strict: true })).toMatchObject({ className: 'unknown_key' });
+    });
+});

@@ -66,6 +66,21 @@ describe('reading recipes', () => {
     });
   });
 
+  it('takes words where a parameter has choices, and no others', () => {
+    const read = (value: string) =>
+      parseRecipe(`${MODELS}parameters: {rescale_norm: ${value}}\n`).parameters.get('rescale_norm');
+    expect(read('expectation')).toEqual({ kind: 'setting', setting: 1 });
+    expect(read('[{filter: mlp, value: none}, {value: l1}]')).toEqual({
+      kind: 'conditional',
+      cases: [{ filter: 'mlp', value: 2 }, { value: 0 }],
+    });
+    for (const value of ['l2', '1', '[l1, none]', 'null']) {
+      const [problem] = problemsOf(`${MODELS}parameters: {rescale_norm: ${value}}\n`);
+      expect(problem).toMatchObject({ className: 'bad_parameter_setting' });
+      expect(problem.hint).toBe('write one of l1, expectation, none');
+    }
+  });
+
   for (const value of [
     '{filter: mlp, value: 1}',
     '[1, {value: 2}]',
