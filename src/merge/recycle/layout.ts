@@ -91,6 +91,11 @@ function build(
         const group = axes[i];
         if (group === undefined) return { units: length, inner: 1 };
         const units = unitsOf(group) ?? length;
+        if (!(Number.isInteger(units) && units > 0 && length % units === 0))
+          throw new RecycleError(
+            `${tensor.name} is ${length} wide, which ${units} heads do not divide`,
+            'config.json must give the number of heads that the tensors have',
+          );
         return { group, units, inner: length / units };
       }),
     };

@@ -65,6 +65,17 @@ describe('a whole model made wider', () => {
     expect(grow({ hidden: 4 })).toThrow(RecycleError);
     expect(grow({ mlp: 1e12 })).toThrow(/at most/);
     expect(grow({ hidden: 1e12 })).toThrow(RecycleError);
+    const heads = (n_head: unknown) => ({ ...gpt, config: { ...gpt.config, n_head } });
+    for (const wrong of [3, -1, 0, 2.5, 1e9])
+      expect(() => recycle(heads(wrong), { operation: 'wider', units: { mlp: 12 } })).toThrow(
+        /heads do not divide/,
+      );
+    const unknown = { ...gpt, config: undefined };
+    expect(() => recycle(unknown, { operation: 'wider', units: { hidden: 12 } })).toThrow(
+      /heads is not known/,
+    );
+    expect(recycle(unknown, { operation: 'wider', units: { mlp: 12 } }).report.functionPreserving).toBe(true);
+    expect(() => recycle(gpt, { operation: 'deeper', after: ['x'] })).toThrow(/no layer "x"/);
     const gemma = { ...lama, config: { ...lama.config, model_type: 'gemma2' } };
     expect(() => recycle(gemma, { operation: 'wider', units: { hidden: 16 } })).toThrow(/1 \+ gain/);
   });
