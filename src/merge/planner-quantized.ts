@@ -1,11 +1,10 @@
 /** Quantized checkpoints in a plan: eight-bit weights with scales become floats; packed formats are refused, or copied byte for byte. */
 import type { MergeMethod } from '../combine/merge/method.js';
 import { isFloatDtype, isTensorDtype } from '../tensor/safetensors/dtype.js';
-import { findScales } from '../tensor/safetensors/scales.js';
+import { scaledWeights, unquantizedConfig, unquantizedDtype } from '../tensor/safetensors/scales.js';
 import { MergeError } from './errors.js';
-import type { InputScale, TensorDtype } from './plan.js';
 import { parameterScopes } from './planner-parameters.js';
-import { languageConfig, type ModelFacts } from './planner-sources.js';
+import type { ModelFacts } from './planner-sources.js';
 import { type Recipe, referencesOf } from './recipe/recipe.js';
 
 export interface QuantizedModels {
@@ -15,9 +14,6 @@ export interface QuantizedModels {
   readonly copied: boolean;
   readonly warnings: readonly string[];
 }
-
-/** Other tensors of an eight-bit weight that mean nothing to a float one: scales of activations. */
-const ACTIVATION_SCALES = ['input_scale', 'activation_scale', 'input_scale_ub'];
 
 /**
  * Decides what becomes of quantized tensors. Where a recipe only copies (passthrough without scale, dtype and out_dtype) they stay as
@@ -45,55 +41,41 @@ export function settleQuantized(
     if (facts === undefined) continue;
     const packed = packedTensor(facts);
     if (onlyCopies && facts.adapter === undefined) {
-      copied ||= packed !== undefined || scaledNames(facts).length > 0;
+      copied ||= packed !== undefined || scaledWeights(facts.tensors, facts.config) !== undefined;
       continue;
     }
     if (packed !== undefined) throw refusePacked(text, packed);
     const floats = withScales(text, facts);
     if (floats !== facts)
       warnings.push(
-        `${text}: ${floats.scales?.size} eight-bit tensors are read with their scales, as ${valueDtype(facts)}`,
+        `${text}: ${floats.scales?.size} eight-bit tensors are read with their scales, as ${unquantizedDtype(facts.config)}`,
       );
     settled.set(text, floats);
   }
   return { models: settled, copied, warnings };
 }
 
-function scaledNames({ tensors, config }: ModelFacts): string[] {
-  return [...tensors.keys()].filter((name) => findScales(tensors, name, config) !== undefined);
-}
-
 function withScales(text: string, facts: ModelFacts): ModelFacts {
-  const names = scaledNames(facts);
-  if (names.length === 0) return facts;
-  const scales = new Map<string, InputScale>();
-  const taken = new Set<string>();
-  for (const name of names) {
-    const scale = findScales(facts.tensors, name, facts.config);
-    if (typeof scale === 'string') {
-      const { dtype } = facts.tensors.get(name) ?? {};
-      throw new MergeError(
-        'unsupported_dtype',
-        `${name} of ${text} is ${dtype} and cannot be read as floats: ${scale}`,
-        'convert the model to bfloat16 with the tool that quantized it, or copy it with passthrough and no dtype',
-        { tensor: name, model: text, actual: dtype },
-      );
-    }
-    if (scale === undefined) continue;
-    scales.set(name, { ...scale, dtype: valueDtype(facts) });
-    taken.add(scale.name);
-    const parent = name.slice(0, name.lastIndexOf('.') + 1);
-    for (const other of ACTIVATION_SCALES) taken.add(`${parent}${other}`);
+  const { tensors, config } = facts;
+  const scaled = scaledWeights(tensors, config);
+  if (scaled === undefined) return facts;
+  if (scaled.problem !== undefined) {
+    const { weight, why } = scaled.problem;
+    const { dtype } = tensors.get(weight) ?? {};
+    throw new MergeError(
+      'unsupported_dtype',
+      `${weight} of ${text} is ${dtype} and cannot be read as floats: ${why}`,
+      'convert the model to bfloat16 with the tool that quantized it, or copy it with passthrough and no dtype',
+      { tensor: weight, model: text, actual: dtype },
+    );
   }
-  const tensors = new Map([...facts.tensors].filter(([name]) => !taken.has(name)));
-  const { quantization_config: _, ...config } = facts.config ?? {};
-  return { ...facts, tensors, scales, ...(facts.config && { config }) };
-}
-
-/** What the model computed in before it was quantized: the type of its configuration, else bfloat16. */
-function valueDtype({ config = {} }: ModelFacts): TensorDtype {
-  const named = config.torch_dtype ?? config.dtype ?? languageConfig(config).torch_dtype;
-  return named === 'float16' ? 'F16' : named === 'float32' ? 'F32' : 'BF16';
+  const dtype = unquantizedDtype(config);
+  return {
+    ...facts,
+    tensors: new Map([...tensors].filter(([name]) => !scaled.taken.has(name))),
+    scales: new Map([...scaled.scales].map(([name, scale]) => [name, { ...scale, dtype }])),
+    ...(config && { config: unquantizedConfig(config) }),
+  };
 }
 
 interface PackedTensor {

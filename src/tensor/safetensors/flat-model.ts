@@ -4,13 +4,14 @@ import { defaultBackendOptions } from '../../kernels/current.js';
 import type { Kernels } from '../../kernels/kernels.js';
 import { loadBackend } from '../../kernels/select.js';
 import { type ModelBlob, openModelBlobs } from './blob-reader.js';
-import { createCodec } from './codecs.js';
+import { createCodec, UnsupportedDtypeError } from './codecs.js';
 import { bytesOf, isTensorDtype, type StoredDtype } from './dtype.js';
 import { layOutFile } from './format.js';
+import { loadScaler, scaledWeights, unquantizedConfig, unquantizedDtype } from './scales.js';
 import type { ModelSource, TensorInfo } from './source.js';
 
 export interface FlatTensor {
-  /** Type it was stored in, and will be. */
+  /** Type it will be stored in: that in which it was, but for eight-bit weights with scales. */
   readonly dtype: StoredDtype;
   readonly shape: readonly number[];
   /** Row-major float32 values; empty for a type that is only copied. */
@@ -34,14 +35,31 @@ export interface FlatModelOptions {
 /** Elements that are converted at a time. */
 const CHUNK = 1 << 20;
 
-/** Reads all tensors of an open model into memory. */
+/**
+ * Reads all tensors of an open model into memory. Eight-bit weights with scales become what they stand for, in the type of the
+ * configuration (else bfloat16), and the scales are left out.
+ *
+ * @throws {UnsupportedDtypeError} for a weight whose scales cannot be applied.
+ */
 export async function readFlatModel(source: ModelSource, options: FlatModelOptions = {}): Promise<FlatModel> {
   return withKernels(options.kernels, async (kernels) => {
+    const { config } = source;
+    const scaled = scaledWeights(source.tensors, config);
+    if (scaled?.problem !== undefined) {
+      const { weight, why } = scaled.problem;
+      throw new UnsupportedDtypeError(source.tensors.get(weight)?.dtype ?? '', `tensor ${weight} (${why})`);
+    }
     const tensors = new Map<string, FlatTensor>();
-    for (const info of source.tensors.values())
-      tensors.set(info.name, await readTensor(source, info, kernels));
+    for (const info of source.tensors.values()) {
+      if (scaled?.taken.has(info.name)) continue;
+      const tensor = await readTensor(source, info, kernels);
+      const scale = scaled?.scales.get(info.name);
+      if (scale !== undefined) (await loadScaler(source, info, scale, kernels))(tensor.values, 0);
+      tensors.set(info.name, scale === undefined ? tensor : { ...tensor, dtype: unquantizedDtype(config) });
+    }
     await source.verify();
-    return { tensors, metadata: source.metadata, config: source.config };
+    const plain = scaled === undefined || config === undefined ? config : unquantizedConfig(config);
+    return { tensors, metadata: source.metadata, config: plain };
   });
 }
 

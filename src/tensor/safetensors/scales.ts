@@ -49,6 +49,55 @@ export function findScales(
   return `its scales ${name} [${scales.shape}] do not fit its shape [${facts.shape}]`;
 }
 
+/** Scales of activations beside a weight: they mean nothing to one of floats. */
+const ACTIVATION_SCALES = ['input_scale', 'activation_scale', 'input_scale_ub'];
+
+export interface ScaledWeights {
+  /** By weight. */
+  readonly scales: ReadonlyMap<string, ScaleInfo>;
+  /** Tensors that are taken in: scales of weights and of activations. */
+  readonly taken: ReadonlySet<string>;
+  /** The first weight whose scales cannot be applied, and why. */
+  readonly problem?: { readonly weight: string; readonly why: string };
+}
+
+/** All weights of a model that have scales; undefined if it has none. */
+export function scaledWeights(
+  tensors: ReadonlyMap<string, ShapedTensor>,
+  config?: Readonly<Record<string, unknown>>,
+): ScaledWeights | undefined {
+  const scales = new Map<string, ScaleInfo>();
+  const taken = new Set<string>();
+  let problem: ScaledWeights['problem'];
+  for (const weight of tensors.keys()) {
+    const scale = findScales(tensors, weight, config);
+    if (typeof scale === 'string') problem ??= { weight, why: scale };
+    if (typeof scale !== 'object') continue;
+    scales.set(weight, scale);
+    taken.add(scale.name);
+    const parent = weight.slice(0, weight.lastIndexOf('.') + 1);
+    for (const other of ACTIVATION_SCALES) taken.add(`${parent}${other}`);
+  }
+  if (scales.size === 0 && problem === undefined) return undefined;
+  return { scales, taken, ...(problem && { problem }) };
+}
+
+/** What a model computed in before it was quantized: the type of its configuration, else bfloat16. */
+export function unquantizedDtype(config: Readonly<Record<string, unknown>> = {}): 'BF16' | 'F16' | 'F32' {
+  const inner = config.text_config;
+  const nested = typeof inner === 'object' && inner !== null ? (inner as { torch_dtype?: unknown }) : {};
+  const named = config.torch_dtype ?? config.dtype ?? nested.torch_dtype;
+  return named === 'float16' ? 'F16' : named === 'float32' ? 'F32' : 'BF16';
+}
+
+/** The configuration of a model whose weights were made floats. */
+export function unquantizedConfig<T extends Readonly<Record<string, unknown>>>(
+  config: T,
+): Omit<T, 'quantization_config'> {
+  const { quantization_config: _, ...rest } = config;
+  return rest;
+}
+
 function blockOf(
   weight: readonly number[],
   scales: readonly number[],

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { encodeModel, type FlatModel, readModelBlobs } from '../../../src/tensor/safetensors/flat-model.js';
 import { readModel, writeModel } from '../../../src/tensor/safetensors/flat-model.node.js';
+import { f32, raw, writeModelFolder } from '../../merge/model-files.js';
 
 const root = mkdtempSync(join(tmpdir(), 'heddle-flat-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -55,5 +56,25 @@ describe('a model in memory', () => {
     await expect(writeModel(out, { tensors })).rejects.toMatchObject({ code: 'ERR_SHAPE_MISMATCH' });
     await expect(readModel(out)).rejects.toMatchObject({ code: 'ERR_MODEL_NOT_FOUND' });
     await expect(encodeModel({ tensors })).rejects.toMatchObject({ code: 'ERR_SHAPE_MISMATCH' });
+  });
+
+  it('holds eight-bit weights as the values that they stand for', async () => {
+    // Bytes of E4M3: 1, 2, -4 and 0.5; scaled by rows.
+    const scaled = writeModelFolder(
+      join(root, 'scaled'),
+      { w: raw('F8_E4M3', [2, 2], [0x38, 0x40, 0xc8, 0x30]), w_scale: f32([2, 1], [3, 0.5]) },
+      { 'config.json': { torch_dtype: 'float16', quantization_config: { quant_method: 'fp8' } } },
+    );
+    const { tensors, config } = await readModel(scaled);
+    expect([...tensors]).toEqual([
+      ['w', { dtype: 'F16', shape: [2, 2], values: Float32Array.of(3, 6, -2, 0.25) }],
+    ]);
+    expect(config).toEqual({ torch_dtype: 'float16' });
+    const odd = writeModelFolder(join(root, 'odd'), {
+      w: raw('F8_E4M3', [2, 2], [0, 0, 0, 0]),
+      w_scale: f32([3], [1, 1, 1]),
+    });
+    await expect(readModel(odd)).rejects.toMatchObject({ code: 'ERR_UNSUPPORTED_DTYPE' });
+    await expect(readModel(odd)).rejects.toThrow(/tensor w .*do not fit/);
   });
 });
