@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { Command } from 'commander';
@@ -120,8 +119,6 @@ async function evolveVerb(
   const resume = await startingPoint(checkpointPath, options.resume === true);
   const fitness = await openFitness(parsed.fitness, home);
   const stop = new AbortController();
-  // Every job of every candidate listens: far more than the few from which Node suspects a leak.
-  setMaxListeners(0, stop.signal);
   const release = listenForInterrupt(stop, output);
   const title = basename(file);
   const keep = searchKeeper({ folder, home }, { title, scored: scoredBy(parsed), search });

@@ -46,6 +46,7 @@ export function createNativeRunner(native: NativeAddon, options: NativeRunnerOpt
   const level = chooseLevel(native, isa);
   const pool = addon.createPool(workers);
   const programs = new WeakMap<JobProgram, Program>();
+  const whenAborted = abortListeners();
 
   const compiled = (program: JobProgram): Program => {
     let known = programs.get(program);
@@ -74,8 +75,7 @@ export function createNativeRunner(native: NativeAddon, options: NativeRunnerOpt
       } catch (error) {
         throw typed(error);
       }
-      const onAbort = (): void => running.cancel();
-      signal?.addEventListener('abort', onAbort, { once: true });
+      const forget = whenAborted(signal, () => running.cancel());
       try {
         const finished = await running.promise.catch((error: unknown) => {
           throw typed(error);
@@ -88,12 +88,32 @@ export function createNativeRunner(native: NativeAddon, options: NativeRunnerOpt
           undefined,
         );
       } finally {
-        signal?.removeEventListener('abort', onAbort);
+        forget();
       }
     },
     async dispose() {
       addon.destroyPool(pool);
     },
+  };
+}
+
+/** One listener a signal, however many jobs wait for it: Node takes more than ten for a leak. */
+function abortListeners(): (signal: AbortSignal | undefined, cancel: () => void) => () => void {
+  const waiting = new WeakMap<AbortSignal, Set<() => void>>();
+  return (signal, cancel) => {
+    if (signal === undefined) return () => undefined;
+    let all = waiting.get(signal);
+    if (all === undefined) {
+      const jobs = new Set<() => void>();
+      signal.addEventListener('abort', () => {
+        for (const stop of jobs) stop();
+      });
+      waiting.set(signal, jobs);
+      all = jobs;
+    }
+    const mine = all;
+    mine.add(cancel);
+    return () => void mine.delete(cancel);
   };
 }
 

@@ -1,4 +1,5 @@
 /** Sessions for models outside of a federation, against the trainer they are made of. */
+import { getEventListeners } from 'node:events';
 import { afterAll, describe, expect, it } from 'vitest';
 import { InvalidArgumentError, ShapeMismatchError } from '../../src/errors.js';
 import { createReference } from '../../src/kernels/reference.js';
@@ -46,6 +47,17 @@ describe('a training session', async () => {
 
   it('refuses values of another model', async () => {
     await expect(session.train(data, { params: new Float32Array(7) })).rejects.toThrow(InvalidArgumentError);
+  });
+});
+
+describe('a session on every back end that is here', () => {
+  it('listens to a signal once or twice for all jobs, so that Node suspects no leak', async () => {
+    const open = await openTrainingSession(model);
+    const { signal } = new AbortController();
+    const judged = open.evaluate(model.init(1), data, { batchSize: 2, signal });
+    expect(getEventListeners(signal, 'abort').length).toBeLessThan(3);
+    await judged;
+    await open.dispose();
   });
 });
 
