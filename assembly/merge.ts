@@ -508,3 +508,28 @@ export function selectRankU32(found: usize, counts: usize, n: usize, rank: u32):
   store<u32>(found, <u32>digit);
   store<u32>(found, rank, 4);
 }
+
+export function packNonZeroU8(bits: usize, x: usize, n: usize): void {
+  const zero = f32x4.splat(0);
+  const end = x + (n << 2);
+  for (const bodyEnd = x + ((n & ~7) << 2); x < bodyEnd; x += 32, bits++) {
+    const low = i32x4.bitmask(f32x4.ne(v128.load(x), zero));
+    store<u8>(bits, <u8>(low | (i32x4.bitmask(f32x4.ne(v128.load(x, 16), zero)) << 4)));
+  }
+  if (x == end) return;
+  let last: u32 = 0;
+  for (let bit: u32 = 0; x < end; x += 4, bit++) last |= <u32>(load<f32>(x) != 0) << bit;
+  store<u8>(bits, <u8>last);
+}
+
+export function gateBitsDeltaF32(dst: usize, x: usize, base: usize, bits: usize, n: usize): void {
+  const ownBit = i32x4(1, 2, 4, 8);
+  let i: usize = 0;
+  for (const body = n & ~3; i < body; i += 4) {
+    const four = i32x4.splat(load<u8>(bits + (i >> 3)) >> <u8>(i & 4));
+    const open = i32x4.eq(v128.and(four, ownBit), ownBit);
+    v128.store(dst + (i << 2), v128.and(deltas(x, base, i), open));
+  }
+  for (; i < n; i++)
+    store<f32>(dst + (i << 2), (load<u8>(bits + (i >> 3)) >> <u8>(i & 7)) & 1 ? delta(x, base, i) : 0);
+}

@@ -615,4 +615,33 @@ void selectRankU32(std::uint32_t* found, const std::uint32_t* counts, std::size_
   found[1] = rank;
 }
 
+void packNonZeroU8(std::uint8_t* bits, const float* x, std::size_t n) {
+  std::size_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    unsigned word = 0;
+    for (std::size_t v = 0; v < 16; v += kFloats) word |= laneBits((I32)(load(x + i + v) != 0.0F)) << v;
+    bits[i / 8] = static_cast<std::uint8_t>(word);
+    bits[i / 8 + 1] = static_cast<std::uint8_t>(word >> 8);
+  }
+  for (; i < n; ++i) {
+    if (i % 8 == 0) bits[i / 8] = 0;
+    if (x[i] != 0.0F) bits[i / 8] = static_cast<std::uint8_t>(bits[i / 8] | 1u << i % 8);
+  }
+}
+
+void gateBitsDeltaF32(float* dst, const float* x, const float* base, const std::uint8_t* bits,
+                      std::size_t n) {
+  U32 ownBit;
+  for (std::size_t lane = 0; lane < kFloats; ++lane) ownBit[lane] = 1u << lane;
+  std::size_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    const std::uint32_t word = bits[i / 8] | std::uint32_t{bits[i / 8 + 1]} << 8;
+    for (std::size_t v = 0; v < 16; v += kFloats) {
+      const U32 open = (U32)(((U32{} + (word >> v)) & ownBit) != 0);
+      store(dst + i + v, (F32)((U32)(load(x + i + v) - load(base + i + v)) & open));
+    }
+  }
+  for (; i < n; ++i) dst[i] = (bits[i / 8] >> i % 8 & 1) != 0 ? x[i] - base[i] : 0.0F;
+}
+
 }  // namespace heddle::HEDDLE_ISA

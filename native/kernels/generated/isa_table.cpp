@@ -114,6 +114,8 @@ const KernelTable kKernelTable = {
     nearSwapF32,
     dropRankedDeltasF32,
     selectRankU32,
+    packNonZeroU8,
+    gateBitsDeltaF32,
     accumulateGramF64,
     addProductF64,
     factorCholeskyF64,

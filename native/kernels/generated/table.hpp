@@ -117,6 +117,8 @@ struct KernelTable {
   void (*nearSwapF32)(float* dst, const float* base, const float* y, std::size_t n, double t);
   void (*dropRankedDeltasF32)(float* dst, std::uint32_t* scratch, const float* x, const float* base, std::size_t n, std::uint32_t length, std::uint32_t stride, double least, double slope, std::uint32_t expectation, std::uint32_t lead, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site);
   void (*selectRankU32)(std::uint32_t* found, const std::uint32_t* counts, std::size_t n, std::uint32_t rank);
+  void (*packNonZeroU8)(std::uint8_t* bits, const float* x, std::size_t n);
+  void (*gateBitsDeltaF32)(float* dst, const float* x, const float* base, const std::uint8_t* bits, std::size_t n);
   void (*accumulateGramF64)(double* gram, const float* x, std::size_t rows, std::uint32_t width);
   void (*addProductF64)(double* c, const double* a, const float* b, std::uint32_t m, std::uint32_t n, std::uint32_t k);
   std::uint32_t (*factorCholeskyF64)(double* a, std::uint32_t n, double leastPivot);
@@ -237,6 +239,8 @@ enum class KernelId : std::uint32_t {
   nearSwapF32,
   dropRankedDeltasF32,
   selectRankU32,
+  packNonZeroU8,
+  gateBitsDeltaF32,
   accumulateGramF64,
   addProductF64,
   factorCholeskyF64,
@@ -245,7 +249,7 @@ enum class KernelId : std::uint32_t {
   scoreDeltaRowsF32,
   takeScoredRowsF32,
 };
-constexpr std::uint32_t kKernelCount = 117;
+constexpr std::uint32_t kKernelCount = 119;
 
 }  // namespace heddle
 
@@ -362,6 +366,8 @@ void countUniqueF64(double* shared, double* unique, const float* base, const flo
 void nearSwapF32(float* dst, const float* base, const float* y, std::size_t n, double t);
 void dropRankedDeltasF32(float* dst, std::uint32_t* scratch, const float* x, const float* base, std::size_t n, std::uint32_t length, std::uint32_t stride, double least, double slope, std::uint32_t expectation, std::uint32_t lead, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site);
 void selectRankU32(std::uint32_t* found, const std::uint32_t* counts, std::size_t n, std::uint32_t rank);
+void packNonZeroU8(std::uint8_t* bits, const float* x, std::size_t n);
+void gateBitsDeltaF32(float* dst, const float* x, const float* base, const std::uint8_t* bits, std::size_t n);
 void accumulateGramF64(double* gram, const float* x, std::size_t rows, std::uint32_t width);
 void addProductF64(double* c, const double* a, const float* b, std::uint32_t m, std::uint32_t n, std::uint32_t k);
 std::uint32_t factorCholeskyF64(double* a, std::uint32_t n, double leastPivot);

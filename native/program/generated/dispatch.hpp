@@ -140,6 +140,8 @@ constexpr OpSignature kSignatures[] = {
     {"nearSwapF32", true, 3, 1, {Dtype::f32, Dtype::f32, Dtype::f32}, {true, false, false}},
     {"dropRankedDeltasF32", true, 4, 12, {Dtype::f32, Dtype::u32, Dtype::f32, Dtype::f32}, {true, true, false, false}},
     {"selectRankU32", true, 2, 1, {Dtype::u32, Dtype::u32}, {true, false}},
+    {"packNonZeroU8", true, 2, 0, {Dtype::u8, Dtype::f32}, {true, false}},
+    {"gateBitsDeltaF32", true, 4, 0, {Dtype::f32, Dtype::f32, Dtype::f32, Dtype::u8}, {true, false, false, false}},
     {"accumulateGramF64", true, 2, 1, {Dtype::f64, Dtype::f32}, {true, false}},
     {"addProductF64", true, 3, 3, {Dtype::f64, Dtype::f64, Dtype::f32}, {true, false, false}},
     {"factorCholeskyF64", true, 1, 2, {Dtype::f64}, {true}},
@@ -1103,6 +1105,20 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       if (op.lengths[1] != Extent{n}) return "counts";
       return nullptr;
     }
+    case KernelId::packNonZeroU8: {
+      [[maybe_unused]] const std::size_t n = op.lengths[1];
+      if (op.lengths[0] != ceilDivide(Extent{n}, Extent{8})) return "bits";
+      if (op.lengths[1] != Extent{n}) return "x";
+      return nullptr;
+    }
+    case KernelId::gateBitsDeltaF32: {
+      [[maybe_unused]] const std::size_t n = op.lengths[0];
+      if (op.lengths[0] != Extent{n}) return "dst";
+      if (op.lengths[1] != Extent{n}) return "x";
+      if (op.lengths[2] != Extent{n}) return "base";
+      if (op.lengths[3] != ceilDivide(Extent{n}, Extent{8})) return "bits";
+      return nullptr;
+    }
     case KernelId::accumulateGramF64: {
       [[maybe_unused]] const auto width = scalarAs<std::uint32_t>(op.scalars[0]);
       [[maybe_unused]] const std::size_t rows = divideLength(op.lengths[1], Extent{width});
@@ -1922,6 +1938,16 @@ inline void runOp(const KernelTable& kernels, KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto rank = scalarAs<std::uint32_t>(op.scalars[0]);
       const std::size_t n = op.lengths[1];
       kernels.selectRankU32(static_cast<std::uint32_t*>(op.operands[0]), static_cast<const std::uint32_t*>(op.operands[1]), n, rank);
+      return;
+    }
+    case KernelId::packNonZeroU8: {
+      const std::size_t n = op.lengths[1];
+      kernels.packNonZeroU8(static_cast<std::uint8_t*>(op.operands[0]), static_cast<const float*>(op.operands[1]), n);
+      return;
+    }
+    case KernelId::gateBitsDeltaF32: {
+      const std::size_t n = op.lengths[0];
+      kernels.gateBitsDeltaF32(static_cast<float*>(op.operands[0]), static_cast<const float*>(op.operands[1]), static_cast<const float*>(op.operands[2]), static_cast<const std::uint8_t*>(op.operands[3]), n);
       return;
     }
     case KernelId::accumulateGramF64: {

@@ -3,7 +3,13 @@ import { MergeMethodError } from './errors.js';
 import { maskAddress } from './mask-address.js';
 import type { MergeMethod, TensorContext } from './method.js';
 import { optional, perModelOf } from './parameters.js';
-import { type MaskAddress, nothingKept, type OnNonFinite, type Sparsifier } from './sparsifiers.js';
+import {
+  type MaskAddress,
+  nothingKept,
+  type OnNonFinite,
+  remembered,
+  type Sparsifier,
+} from './sparsifiers.js';
 import { nonFiniteCheck, planTaskVectors, rescaleNorm, taskVectorParameters } from './task-vectors.js';
 
 /** How the elements of a tensor form rows: groups of `group` elements hold rows of `length`, their elements `stride` apart. */
@@ -108,13 +114,16 @@ function dellaMethod(name: string, elect: boolean): MergeMethod {
           if (density >= 1) return undefined;
           if (density <= 0 || size === 0) return nothingKept;
           checkRange(method, context, k, density, epsilons[k]);
-          return magnitudeSampling(
+          const norm = rescaleNorm(method, context);
+          const sampling = magnitudeSampling(
             kernels,
             rowsOf(shape, size, strict),
-            { density, epsilon: epsilons[k], expectation: rescaleNorm(method, context) === 'expectation' },
+            { density, epsilon: epsilons[k], expectation: norm === 'expectation' },
             maskAddress(context, k),
             nonFiniteCheck(method, context, k),
           );
+          // The L1 norm takes a sweep of its own.
+          return norm === 'l1' ? remembered(kernels, size, sampling) : sampling;
         },
       });
     },

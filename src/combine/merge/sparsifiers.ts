@@ -69,6 +69,37 @@ export function magnitudeBand(
   };
 }
 
+/** Elements of a tensor whose mask is remembered: 16 MiB an input at most. */
+const kMostRemembered = 1 << 27;
+
+/**
+ * The same sparsifier, which remembers one bit an element of what it kept, for sweeps after the first: where a mask is dear to find. What
+ * it keeps has to be the delta itself, unscaled. Rows that are no multiple of 8 elements, and tensors above 2^27, are found again each time.
+ *
+ * @param size - elements of the tensor.
+ */
+export function remembered(kernels: Kernels, size: number, sparsifier: Sparsifier): Sparsifier {
+  if (sparsifier.alignment % 8 !== 0 || size > kMostRemembered) return sparsifier;
+  let bits = new Uint8Array(0);
+  /** Bits up to this element are known. */
+  let known = 0;
+  return {
+    ...sparsifier,
+    apply(dst, x, base, offset) {
+      const end = offset + dst.length;
+      if (end <= known) {
+        kernels.gateBitsDeltaF32(dst, x, base, bits.subarray(offset / 8, Math.ceil(end / 8)));
+        return;
+      }
+      sparsifier.apply(dst, x, base, offset);
+      if (offset !== known) return;
+      if (known === 0) bits = new Uint8Array(Math.ceil(size / 8));
+      kernels.packNonZeroU8(bits.subarray(offset / 8, Math.ceil(end / 8)), dst);
+      known = end;
+    },
+  };
+}
+
 /** Where the random words of one input of one tensor lie; element i has word i & 3 of block i >> 2. */
 export interface MaskAddress {
   readonly key0: number;

@@ -121,6 +121,8 @@ export interface KernelFunctions {
   nearSwapF32(dst: F32, base: F32, y: F32, t: number): void;
   dropRankedDeltasF32(dst: F32, scratch: U32, x: F32, base: F32, length: number, stride: number, least: number, slope: number, expectation: number, lead: number, key0: number, key1: number, blockLow: number, blockHigh: number, step: number, site: number): void;
   selectRankU32(found: U32, counts: U32, rank: number): void;
+  packNonZeroU8(bits: U8, x: F32): void;
+  gateBitsDeltaF32(dst: F32, x: F32, base: F32, bits: U8): void;
   accumulateGramF64(gram: F64, x: F32, width: number): void;
   addProductF64(c: F64, a: F64, b: F32, m: number, n: number, k: number): void;
   factorCholeskyF64(a: F64, n: number, leastPivot: number): number;

@@ -315,3 +315,19 @@ export function selectRankU32(found: Uint32Array, counts: Uint32Array, rank: num
   found[0] = Math.max(0, digit);
   found[1] = left;
 }
+
+/** Bit i & 7 of bits[i >> 3] is whether x[i] is not 0 (a NaN is not); the bits behind the last are 0. */
+export function packNonZeroU8(bits: Uint8Array, x: Float32Array): void {
+  bits.fill(0);
+  for (let i = 0; i < x.length; i++) if (x[i] !== 0) bits[i >> 3] |= 1 << (i & 7);
+}
+
+/** dst[i] = fround(x[i] - base[i]) where bit i & 7 of bits[i >> 3] is set, else +0. */
+export function gateBitsDeltaF32(
+  dst: Float32Array,
+  x: Float32Array,
+  base: Float32Array,
+  bits: Uint8Array,
+): void {
+  for (let i = 0; i < dst.length; i++) dst[i] = (bits[i >> 3] >> (i & 7)) & 1 ? x[i] - base[i] : 0;
+}

@@ -212,4 +212,19 @@ export const mergeKernels = {
       bound: 'read',
     },
   ),
+  packNonZeroU8: kernel('merge', [output('bits', 'u8', 'ceil(n/8)'), input('x', 'f32')], {
+    bench: [{ n: 1 << 22 }],
+    bytes: '4*n',
+    bound: 'read',
+  }),
+  gateBitsDeltaF32: kernel(
+    'merge',
+    [
+      output('dst', 'f32'),
+      input('x', 'f32'),
+      input('base', 'f32'),
+      input('bits', 'u8', 'ceil(n/8)', { values: 'bits' }),
+    ],
+    { bench: [{ n: 1 << 22 }], bytes: '12*n' },
+  ),
 } satisfies Record<string, KernelSpec>;

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { breadcrumbsCounts } from '../../../src/combine/merge/breadcrumbs.js';
 import { rowsOf } from '../../../src/combine/merge/della.js';
-import { magnitudeBand } from '../../../src/combine/merge/sparsifiers.js';
+import { magnitudeBand, remembered } from '../../../src/combine/merge/sparsifiers.js';
 import { currentKernels } from '../../../src/kernels/current.js';
 import { backends } from '../../support/backends.js';
 import { randomTensor } from './fixtures.js';
@@ -141,4 +141,44 @@ describe('rowsOf', () => {
     expect(rowsOf([2, 3, 4], 24, false)).toEqual({ length: 12, stride: 1, group: 12 });
     expect(rowsOf([2, 3, 4], 24, true)).toEqual({ length: 3, stride: 4, group: 12 });
   });
+});
+
+describe('remembered', () => {
+  for (const kernels of backends)
+    it(`gives the same at every sweep, and asks the sparsifier for the first alone, on ${kernels.backend}`, () => {
+      const [rows, length] = [5, 24];
+      const size = rows * length;
+      const x = randomTensor(size, 9);
+      const base = randomTensor(size, 10);
+      x[5] = base[5];
+      let calls = 0;
+      const first = {
+        passes: [],
+        alignment: length,
+        apply(dst: Float32Array, a: Float32Array, b: Float32Array, offset: number): void {
+          calls++;
+          a.forEach((v, i) => {
+            dst[i] = (offset + i) % 3 === 0 ? 0 : v - b[i];
+          });
+        },
+      };
+      const memory = remembered(kernels, size, first);
+      const sweep = (step: number): Float32Array => {
+        const out = new Float32Array(size);
+        for (let at = 0; at < size; at += step)
+          memory.apply(
+            out.subarray(at, at + step),
+            x.subarray(at, at + step),
+            base.subarray(at, at + step),
+            at,
+          );
+        return out;
+      };
+      const once = sweep(2 * length);
+      expect(once).toEqual(x.map((v, i) => (i % 3 === 0 ? 0 : v - base[i])));
+      expect(calls).toBe(3);
+      expect(sweep(length)).toEqual(once);
+      expect(sweep(size)).toEqual(once);
+      expect(calls).toBe(3);
+    });
 });
