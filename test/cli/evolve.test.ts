@@ -131,7 +131,11 @@ optimizer: {max_generations: 1}
         root,
       );
     const input = { model: root, recipe: '', generation: 1, index: 0, signal: new AbortController().signal };
-    const score = async (script: string) => (await fitnessOf(script)).score(input as never);
+    const score = async (script: string) => {
+      const fitness = await fitnessOf(script);
+      if (fitness.kind !== 'folder') throw new Error('a command judges folders');
+      return fitness.score(input);
+    };
     await expect(score('console.log(JSON.stringify({ near: 2 }))')).resolves.toEqual({
       score: -2,
       perTask: { near: 2 },

@@ -1,9 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { type CmaState, createCma } from '../../../src/merge/evolve/cma-es.js';
-import { isFlat, medianOf, quantileOf, stopReason } from '../../../src/merge/evolve/stops.js';
+import {
+  type CostHistory,
+  isFlat,
+  medianOf,
+  quantileOf,
+  stopReason,
+} from '../../../src/merge/evolve/stops.js';
 
 const start = createCma({ mean: [1, 2], sigma: 0.5, seed: 1 });
-const none = { best: [], median: [], last: [1, 2, 3, 4, 5, 6], flat: 0 };
+const none: CostHistory = { best: [], median: [], last: [1, 2, 3, 4, 5, 6], flat: 0 };
 const reasonOf = (change: Partial<CmaState>, history = none) => stopReason({ ...start, ...change }, history);
 /** In two dimensions and with six candidates, tolfun looks back over 10 + 30 * 2 / 6 generations. */
 const window = 20;
