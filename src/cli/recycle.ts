@@ -40,7 +40,7 @@ export function recycleCommand(run: Verb): Command {
       .argument('<folder>', 'gets the new model')
       .option(
         '--units <group=n>',
-        'wider, subclone: width of a hidden layer, or of mlp, heads (key-value heads) or hidden (the residual stream); repeatable',
+        'wider, subclone: width of a hidden layer, or of mlp, heads (key-value heads), hidden (the residual stream) or head_dim; repeatable',
         (value: string, before: string[]) => [...before, value],
         [],
       )

@@ -24,7 +24,7 @@ export function traced(
   order?: readonly LayerOrder[],
 ): Traced {
   const used = new Set<string>();
-  const found = after.spec.entries.map(({ name, shape, axes }): Provenance => {
+  const found = after.spec.entries.map(({ name, axes }): Provenance => {
     const [, head, layer, rest] = layered.exec(name) ?? [];
     const from = layer === undefined ? undefined : order?.[Number(layer)];
     const source = from === undefined ? name : `${head}${from.layer}${rest}`;
@@ -41,9 +41,12 @@ export function traced(
     if (from?.silent && isOutputProjection(name))
       return { target, sources: [], operator: 'zeros: the block adds nothing yet', exactness: 'exact' };
     const old = before.spec.get(source);
-    const changes = axes.flatMap(({ group = '', units }, i) => {
-      const was = old.axes[i].units;
-      return shape[i] === old.shape[i] ? [] : [`${group.replace(/\.\d+$/, '')} ${was} to ${units}`];
+    const changes = axes.flatMap(({ group = '', units, inner }, i) => {
+      const { units: was, inner: width } = old.axes[i];
+      return [
+        ...(was === units ? [] : [`${group.replace(/\.\d+$/, '')} ${was} to ${units}`]),
+        ...(width === inner ? [] : [`head_dim ${width} to ${inner}`]),
+      ];
     });
     if (changes.length > 0)
       return { target, sources, operator: changes.join(', '), exactness: exact ? 'exact' : 'approximate' };

@@ -3,6 +3,7 @@ import type { FlatModel, FlatTensor } from '../../tensor/safetensors/flat-model.
 import { type BertToGptOptions, bertToGpt } from './bert-to-gpt.js';
 import { RecycleError } from './errors.js';
 import { fuse, splitFused } from './fused.js';
+import { widenHeads } from './head-width.js';
 import { deepenDense, deepenedOrder, type LayerOrder, reorderLayers } from './layers.js';
 import { layoutOf, type UnitModel } from './layout.js';
 import type { Provenance } from './mapped.js';
@@ -18,7 +19,7 @@ export type RecycleStep =
       readonly operation: 'wider';
       /**
        * Units by group: a hidden layer of an MLP; of a transformer `mlp` or `heads` (key-value heads) for all layers, and `hidden` for the
-       * residual stream.
+       * residual stream; of a GPT-2-like one `head_dim`, the width of a head.
        */
       readonly units: Readonly<Record<string, number>>;
       readonly split?: 'equal' | 'uneven';
@@ -157,9 +158,10 @@ function changed(before: UnitModel, step: Exclude<RecycleStep, { operation: 'ber
 
 function wider(before: UnitModel, step: RecycleStep & { operation: 'wider' }): Changed {
   const { split, seed, newUnits = 'copies' } = step;
-  const { hidden, ...units } = step.units;
-  const stream = hidden === undefined ? undefined : widenStream(before, hidden, seed);
-  let after = stream?.model ?? before;
+  const { hidden, head_dim: headWidth, ...units } = step.units;
+  let after = headWidth === undefined ? before : widenHeads(before, headWidth, seed);
+  const stream = hidden === undefined ? undefined : widenStream(after, hidden, seed);
+  after = stream?.model ?? after;
   let exact = true;
   for (const [group, count] of Object.entries(everyLayer(before, units))) {
     const options = { units: count, split, seed };
@@ -171,6 +173,10 @@ function wider(before: UnitModel, step: RecycleStep & { operation: 'wider' }): C
     }
   }
   const notes: string[] = [];
+  if (headWidth !== undefined)
+    notes.push(
+      'queries and keys are scaled by the fourth root of the growth of heads; new values begin at zero',
+    );
   if (stream !== undefined)
     notes.push(
       before.family === 'llama'

@@ -77,10 +77,7 @@ function fill(target: Float32Array, source: Float32Array, role: Role, place: Pla
   const after = entry.shape.slice(axis + 1).reduce((product, length) => product * length, 1);
   const before = source.length / (old * after);
   const factor = role === 'gain' ? Math.sqrt(old / units) : 1;
-  if (role === 'reads') {
-    const { key0, key1 } = randomKey(seed, { purpose: 'init', entity: hashName(entry.name) });
-    normalF32(target, rootMeanSquare(source), key0, key1, 0, 0, 0, 0);
-  }
+  if (role === 'reads') randomLike(target, source, entry.name, seed);
   for (let b = 0; b < before; b++) {
     const from = source.subarray(b * old * after, (b + 1) * old * after);
     const to = target.subarray(b * units * after, (b + 1) * units * after);
@@ -92,6 +89,17 @@ function fill(target: Float32Array, source: Float32Array, role: Role, place: Pla
       for (let unit = old; unit < units; unit++) to[unit * after + i] = (factor * sum) / old;
     }
   }
+}
+
+/** Normal values of the size that the tensor has, addressed by seed and name. */
+export function randomLike(
+  target: Float32Array,
+  source: Float32Array,
+  name: string,
+  seed: number | string | bigint,
+): void {
+  const { key0, key1 } = randomKey(seed, { purpose: 'init', entity: hashName(name) });
+  normalF32(target, rootMeanSquare(source), key0, key1, 0, 0, 0, 0);
 }
 
 function rootMeanSquare(values: Float32Array): number {

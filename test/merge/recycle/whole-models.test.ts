@@ -52,6 +52,23 @@ describe('a whole model made wider', () => {
     expect(new Set(reads).size).toBe(10);
   });
 
+  it('computes what it did with wider heads, alone with the stream and with more of them', () => {
+    for (const [units, heads] of [
+      [{ head_dim: 7, hidden: 14 }, 2],
+      [{ head_dim: 6, hidden: 18, heads: 3, mlp: 12 }, 3],
+    ] as [Record<string, number>, number][]) {
+      const { model, report } = recycle(gpt, { operation: 'wider', units, split: 'uneven', seed: 8 });
+      expect(model.config).toMatchObject({ n_embd: units.hidden, n_head: heads });
+      expect(report.functionPreserving).toBe(true);
+      expect(apart(gpt2(model, tokens), gptOut)).toBeLessThan(1e-5);
+    }
+    expect(() => recycle(gpt, { operation: 'wider', units: { head_dim: 3, hidden: 8 } })).toThrow(/4 wide/);
+    expect(() => recycle(gpt, { operation: 'wider', units: { head_dim: 8 } })).toThrow(
+      /hidden=16 --units heads=2/,
+    );
+    expect(() => recycle(lama, { operation: 'wider', units: { head_dim: 8 } })).toThrow(/rotary/);
+  });
+
   it('needs the scaled epsilon: with the old one the outputs differ', () => {
     const { model } = recycle(lama, { operation: 'wider', units: { hidden: 16 } });
     const unscaled = { ...model, config: { ...model.config, rms_norm_eps: 1e-3 } };
