@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { EvaluationError, SearchAbortedError } from '../merge/evolve/errors.js';
@@ -117,6 +117,7 @@ async function evolveVerb(
   await mkdir(folder, { recursive: true });
   const checkpointPath = join(folder, 'checkpoint.json');
   const resume = await startingPoint(checkpointPath, options.resume === true);
+  await removeLeftovers(folder);
   const fitness = await openFitness(parsed.fitness, home);
   const stop = new AbortController();
   const release = listenForInterrupt(stop, output);
@@ -205,13 +206,21 @@ function fileContext(home: string): SearchFileContext {
   };
 }
 
+const CANDIDATE = '.candidate-';
+
+/** Models that a search left behind when it was killed. */
+async function removeLeftovers(folder: string): Promise<void> {
+  const names = (await readdir(folder)).filter((name) => name.startsWith(CANDIDATE));
+  await Promise.all(names.map((name) => rm(join(folder, name), { recursive: true, force: true })));
+}
+
 /** The merged model exists while it is scored. */
 async function withMergedModel<T>(
   { recipeText: recipe }: Candidate,
   { folder, home, merge, signal }: { folder: string; home: string; merge: MergeRecipe; signal: AbortSignal },
   score: (model: string) => Promise<T>,
 ): Promise<T> {
-  const place = await mkdtemp(join(folder, '.candidate-'));
+  const place = await mkdtemp(join(folder, CANDIDATE));
   try {
     const model = join(place, 'model');
     await merge(recipe, model, { signal, baseFolder: home });

@@ -81,7 +81,10 @@ describe('heddle evolve', () => {
     parts.file = join(root, 'moved', 'search.yaml');
     parts.out = join(root, 'moved', 'out');
     await writeFile(parts.file, search('fitness.mjs'));
+    // As a killed process leaves it.
+    await mkdir(join(parts.out, '.candidate-x', 'model'), { recursive: true });
     await evolve([parts.file, parts.out, '--resume', '--parallel', '3']);
+    expect((await readdir(parts.out)).sort()).toEqual(['checkpoint.json', 'recipe.yaml', 'search.html']);
     const historyOf = async (out: string) =>
       JSON.parse(await readFile(join(out, 'checkpoint.json'), 'utf8')).history;
     expect(await historyOf(parts.out)).toEqual(await historyOf(whole.out));

@@ -116,7 +116,10 @@ function runCommand(
     );
     child.on('close', (code, killedBy) =>
       settle(() => {
-        if (ended !== undefined) return reject(new FitnessCommandError(`${program} ${ended}`, stderr));
+        if (ended !== undefined) {
+          const hint = ended.startsWith('took') ? 'make it quicker, or raise timeout, in seconds' : undefined;
+          return reject(new FitnessCommandError(`${program} ${ended}`, stderr, undefined, hint));
+        }
         if (code !== 0)
           return reject(
             new FitnessCommandError(
