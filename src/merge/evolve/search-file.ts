@@ -5,6 +5,7 @@ import { nearest, VERBATIM_KEYS, verbatimPath } from '../../config/names.js';
 import { originAt, toPlain } from '../../config/tree.js';
 import { parseYamlDocuments } from '../../config/yaml.js';
 import { dataflowGenome } from './dataflow-genome.js';
+import { SearchError } from './errors.js';
 import type { Search } from './evolve.js';
 import type { Genome } from './genome.js';
 import { parameterGenome } from './parameter-genome.js';
@@ -227,6 +228,11 @@ export interface SearchFileContext {
 /** The search that a file describes; its recipes name models as the file does, relative to its folder. @throws {SearchError} for a genome that cannot be. */
 export async function searchOf(file: SearchFile, context: SearchFileContext): Promise<Search> {
   const { optimizer: o } = file;
+  if (file.fitness.type === 'builtin' && file.genome.kind === 'dataflow' && file.genome.scales)
+    throw new SearchError(
+      'a built-in task cannot judge a data-flow search with scales: its models do not apply merge_input_scales',
+      'remove scales, or judge by a command or a module that applies them',
+    );
   return {
     genome: await genomeOf(file.genome, context),
     seed: o.seed,

@@ -48,6 +48,8 @@ fitness: {type: builtin, task: mnist-lr}
 `;
     const { genome } = await searchOf(parseSearchFile(flow, 'x'), context);
     expect(genome.size).toBe((6 + 2) * 2);
+    const scaled = parseSearchFile(flow.replace('repeats: 2', 'scales: true'), 'x');
+    await expect(searchOf(scaled, context)).rejects.toThrow(/do not apply merge_input_scales/);
   });
 
   it('refuses unknown keys at their line, with the nearest known one', () => {
