@@ -106,10 +106,31 @@ HEDDLE_INLINE void keepBand(float* dst, std::uint32_t* quota, Deltas deltas, std
   for (; i + kFloats <= n; i += kFloats) {
     const F32 d = deltas.vector(i);
     const U32 m = magnitudeOf(d);
-    if (laneBits((I32)((m == low) | (m == high))) == 0)
-      store(dst + i, (F32)((U32)d & (U32)((m > low) & (m < high))));
-    else
-      for (std::size_t lane = 0; lane < kFloats; ++lane) one(i + lane);
+    const U32 atLow = (U32)(m == low);
+    const U32 atHigh = (U32)(m == high);
+    U32 keep = (U32)((m > low) & (m < high));
+    const unsigned bits = laneBits((I32)(atLow | atHigh));
+    if (bits != 0) {
+      // Values of few bits have many ties: as long as a quota lasts for all of a vector, or is used up, they
+      // are settled together.
+      const auto highs = static_cast<std::uint32_t>(__builtin_popcount(laneBits((I32)atHigh)));
+      const auto lows = static_cast<std::uint32_t>(__builtin_popcount(laneBits((I32)atLow)));
+      const bool together =
+          low != high && (quota[0] == 0 || quota[0] >= highs) && (quota[1] == 0 || quota[1] >= lows);
+      if (!together) {
+        for (std::size_t lane = 0; lane < kFloats; ++lane) one(i + lane);
+        continue;
+      }
+      if (quota[0] == 0)
+        keep |= atHigh;
+      else
+        quota[0] -= highs;
+      if (quota[1] != 0) {
+        keep |= atLow;
+        quota[1] -= lows;
+      }
+    }
+    store(dst + i, (F32)((U32)d & keep));
   }
   for (; i < n; ++i) one(i);
 }

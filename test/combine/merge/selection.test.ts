@@ -5,10 +5,13 @@ import { breadcrumbsCounts } from '../../../src/combine/merge/breadcrumbs.js';
 import { rowsOf } from '../../../src/combine/merge/della.js';
 import { magnitudeBand, remembered } from '../../../src/combine/merge/sparsifiers.js';
 import { currentKernels } from '../../../src/kernels/current.js';
+import { availableBackends } from '../../../src/kernels/select.js';
 import { backends } from '../../support/backends.js';
 import { randomTensor } from './fixtures.js';
 
 const kernels = currentKernels();
+/** Every instruction set of native that runs here, the default one apart. */
+const levels = (await availableBackends()).filter(({ backend }) => backend === 'native');
 const none = (): void => {};
 
 /** Indices by magnitude, largest first, equal ones by index. */
@@ -21,8 +24,9 @@ function band(
   count: number,
   skipped: number,
   cut: number,
+  on = kernels,
 ): Float32Array {
-  const sparsifier = magnitudeBand(kernels, count, skipped, none);
+  const sparsifier = magnitudeBand(on, count, skipped, none);
   const parts: [number, number][] =
     cut > 0 && cut < x.length
       ? [
@@ -72,6 +76,23 @@ describe('magnitudeBand', () => {
       { numRuns: 300, seed: 11 },
     );
   });
+
+  for (const on of [...backends, ...levels])
+    it(`does so among values of few bits, most of them ties, on ${on.backend} ${on.isa}`, () => {
+      const x = randomTensor(997, 12).map((v) => Math.round(v * 2) / 2);
+      for (const [count, skipped] of [
+        [1, 0],
+        [500, 0],
+        [501, 37],
+        [20, 700],
+        [996, 1],
+      ]) {
+        const want = new Float32Array(x.length);
+        for (const i of sorted(x).slice(skipped, skipped + count)) want[i] = x[i];
+        const got = band(x, new Float32Array(x.length), count, skipped, 333, on);
+        expect(Array.from(got, (v) => v + 0)).toEqual(Array.from(want, (v) => v + 0));
+      }
+    });
 
   it('does so for tensors of several blocks', () => {
     const x = randomTensor(150_001, 4).map((v) => Math.fround(Math.round(v * 1000) / 1000));
