@@ -92,7 +92,10 @@ Examples:
   heddle merge ties.yaml merged --memory 256MB --out-shard-size 2GB
   heddle merge ties.yaml merged --resume              after an interruption; same bytes
 
-Ctrl-C stops at once and keeps what is finished for --resume. Nothing in the folder can be loaded until the merge is done.`,
+Ctrl-C stops at once and keeps what is finished for --resume. Nothing in the folder can be loaded until the merge is done.
+
+Exit codes: 0 done, 1 the values cannot be merged so, 2 bad recipe or arguments, 3 a model is missing, damaged or not
+finite, 5 the memory budget is too small, 130 interrupted.`,
     )
     .action(
       run((recipe: string, outDir: string | undefined, options: MergeVerbOptions) =>

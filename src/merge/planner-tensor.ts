@@ -179,15 +179,30 @@ function names(sources: readonly SlotSource[]): string {
   return sources.map(({ model }) => model).join(', ');
 }
 
-function reportMissing({ problems }: TensorPlanner, slot: TensorSlot, sources: readonly SlotSource[]): void {
-  for (const { model, tensor } of sources)
-    problems.push({
+function reportMissing(planner: TensorPlanner, slot: TensorSlot, sources: readonly SlotSource[]): void {
+  for (const { model, tensor } of sources) {
+    const other = otherwiseNamed(planner.models.get(model)?.facts.tensors.keys() ?? [], tensor);
+    planner.problems.push({
       className: 'missing_tensor',
-      message: `${model} has no tensor ${tensor}`,
-      hint: 'check that the files of the model are complete and that all models have one architecture',
+      message: `${model} has no tensor ${tensor}${other === undefined ? '' : `, but ${other}`}`,
+      hint:
+        other === undefined
+          ? 'check that the files of the model are complete and that all models have one architecture'
+          : 'the models were saved with and without the name of an outer module: save them by one class, as both AutoModelForCausalLM',
       tensor: slot.name,
       model,
     });
+  }
+}
+
+/** The same name with more or fewer modules around it: `transformer.wte.weight` for `wte.weight`. */
+function otherwiseNamed(names: Iterable<string>, wanted: string): string | undefined {
+  for (const name of names) {
+    const [long, short] = name.length > wanted.length ? [name, wanted] : [wanted, name];
+    // A last part alone, as `weight`, is no name.
+    if (long.endsWith(`.${short}`) && short.includes('.')) return name;
+  }
+  return undefined;
 }
 
 function locate(planner: TensorPlanner, slot: TensorSlot, source: SlotSource): Found | undefined {

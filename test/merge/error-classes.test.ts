@@ -141,7 +141,19 @@ const cases: Readonly<Record<string, readonly [recipe: string, expected: Expecte
   too_many_models: [
     [based('slerp', '{t: 0.5}', 'b', 'c'), { names: ['slerp', 'exactly 1', 'got 2'], hint: /exactly 1/ }],
   ],
-  missing_tensor: [[linear('a', 'b').replace('b}', 'gone}'), { names: ['gone', W], hint: /complete/ }]],
+  missing_tensor: [
+    [
+      linear('gpt', 'outer'),
+      {
+        names: [
+          'outer has no tensor wte.weight, but transformer.wte.weight',
+          'gpt has no tensor transformer.wte.weight',
+        ],
+        hint: /outer module/,
+      },
+    ],
+    [linear('a', 'b').replace('b}', 'gone}'), { names: ['gone', W], hint: /complete/ }],
+  ],
   shape_mismatch: [
     [linear('a', 'wide'), { names: [W, '[2,2] in a', '[2,3] in wide'], hint: /one architecture/ }],
     [linear('a', 'other'), { names: ['OwnModel', 'ElseModel', 'other'], hint: /architecture/ }],
@@ -210,6 +222,12 @@ const cases: Readonly<Record<string, readonly [recipe: string, expected: Expecte
   ],
 };
 
+writeModelFolder(join(folder, 'gpt'), { 'wte.weight': f32([2], [1, 2]) }, { 'config.json': config });
+writeModelFolder(
+  join(folder, 'outer'),
+  { 'transformer.wte.weight': f32([2], [1, 2]) },
+  { 'config.json': config },
+);
 model('huge2', { [W]: f32([2, 2], [3e38, 3e38, 3, 4]) });
 model('gone', { [W]: undefined, 'h.0.v.weight': f32([1], [1]) });
 
