@@ -1,5 +1,5 @@
 // Merges the same synthetic models by the same recipes with heddle and with mergekit, turn by turn, files cached alike.
-// Usage: node bench/merge/compare.mjs FOLDER [--size 0.1B] [--tunes 4] [--methods linear,ties] [--turns 3] [--json]
+// Usage: node bench/merge/compare.mjs FOLDER [--size 0.1B] [--tunes 4] [--methods linear,ties] [--turns 3] [--json | --markdown]
 // Needs bench/peers/setup-merge.sh once; MERGE_PYTHON names another interpreter. FOLDER gets the models, and is not cleaned.
 // Seconds are those of the merge, without starting Node or importing Python modules; CPU seconds tell more on a busy machine.
 import { spawnSync } from 'node:child_process';
@@ -22,6 +22,7 @@ const { values, positionals } = parseArgs({
     methods: { type: 'string', default: METHODS.join(',') },
     turns: { type: 'string', default: '3' },
     json: { type: 'boolean', default: false },
+    markdown: { type: 'boolean', default: false },
   },
 });
 if (positionals[0] === undefined)
@@ -80,6 +81,31 @@ function copyBaseline() {
   return bytes / ((performance.now() - began) / 1000);
 }
 
+/** The least and the greatest ratio of one turn, in which both tools ran one after the other. */
+const spreadOf = (ratios) => ({ leastTimes: Math.min(...ratios), mostTimes: Math.max(...ratios) });
+
+/** Output parameters. */
+const millions = (perSecond) => `${(perSecond / 1e6).toPrecision(3)} M/s`;
+
+/** As the README has it: a row a method. */
+function markdown(rows) {
+  const cells = rows.map((row) => [
+    `\`${row.method}\``,
+    millions(row.parametersPerSecond),
+    ...(row.mergekitSeconds === undefined
+      ? ['', '']
+      : [
+          millions((row.parametersPerSecond * row.seconds) / row.mergekitSeconds),
+          `${row.timesFaster.toPrecision(3)} (${row.leastTimes.toPrecision(3)} to ${row.mostTimes.toPrecision(3)})`,
+        ]),
+    row.ofCopy.toFixed(2),
+    `${Math.round(row.peakMegabytes)} MB`,
+    row.mergekitPeakMegabytes === undefined ? '' : `${(row.mergekitPeakMegabytes / 1e3).toFixed(1)} GB`,
+  ]);
+  const head = ['method', 'heddle', 'mergekit', 'times faster', 'of a copy', 'peak', 'peak of mergekit'];
+  return [head, head.map(() => '---'), ...cells].map((row) => `| ${row.join(' | ')} |`).join('\n');
+}
+
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
 const rows = [];
 for (const method of values.methods.split(',')) {
@@ -107,11 +133,13 @@ for (const method of values.methods.split(',')) {
       mergekitCpuSeconds: of('mergekit', 'cpuSeconds'),
       mergekitPeakMegabytes: of('mergekit', 'peakBytes') / 1e6,
       timesFaster: of('mergekit', 'seconds') / of('heddle', 'seconds'),
+      ...spreadOf(turns.mergekit.map(({ seconds }, turn) => seconds / turns.heddle[turn].seconds)),
       timesLessCpu: of('mergekit', 'cpuSeconds') / of('heddle', 'cpuSeconds'),
     }),
   });
 }
-if (values.json)
+if (values.markdown) console.log(markdown(rows));
+else if (values.json)
   console.log(
     JSON.stringify({ cpu: cpus()[0]?.model, cores: cpus().length, size: values.size, tunes, rows }),
   );
