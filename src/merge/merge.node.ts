@@ -11,8 +11,9 @@ import type { ModelSource } from '../tensor/safetensors/source.js';
 import type { WrittenModel } from '../tensor/safetensors/writer.js';
 import { createModelWriter } from '../tensor/safetensors/writer.node.js';
 import { filesBeside } from './files-beside.js';
+import { holdsStep, INTERMEDIATES, STEP_KEY_FILE, stepKey } from './intermediate.node.js';
 import { CARD_MARK } from './model-card.js';
-import type { MergePlan } from './plan.js';
+import type { MergePlan, PlannedFile } from './plan.js';
 import { planKey } from './plan-key.node.js';
 import { withPlanned } from './planned-store.js';
 import { type PlanOptions, planMerge } from './planner.js';
@@ -60,8 +61,6 @@ export interface MergeOptions extends Omit<PlanOptions, 'methods'>, BackendOptio
 /** Below so many bytes to read, threads take longer to start than the merge. */
 const SMALL_MERGE = 24e6;
 const DEFAULT_MEMORY = 512e6;
-/** Folder within the output for the intermediate models of a recipe of several documents. */
-const INTERMEDIATES = '.heddle-intermediates';
 
 /**
  * Merges models as a mergekit recipe says.
@@ -86,23 +85,25 @@ export async function mergeRecipe(
   // What is wrong with the last document is said before the first is merged.
   if (documents.length > 1) await planDocuments(documents, baseFolder, options, async () => undefined);
   let summary: MergeSummary | undefined;
+  const steps = join(folder, INTERMEDIATES);
   for (const document of documents) {
     const isLast = document === documents.at(-1);
-    const target = isLast ? folder : join(folder, INTERMEDIATES, encodeURIComponent(document.name ?? ''));
+    const target = isLast ? folder : join(steps, encodeURIComponent(document.name ?? ''));
     const inputs = await openModels(document, { folder: baseFolder, outputs: named });
     try {
-      const made = await mergeDocument(document, text, inputs, target, {
-        ...options,
-        // What is only a step is written anew, unless its own journal says that it is whole.
-        overwrite: isLast ? options.overwrite : true,
-      });
-      summary = made;
+      summary = isLast
+        ? await mergeDocument(document, text, inputs, target, options)
+        : await mergeStep(document, text, inputs, target, options);
+    } catch (error) {
+      if (documents.length > 1 && !isResumable(error, options))
+        await rm(steps, { recursive: true, force: true });
+      throw error;
     } finally {
       await inputs.close();
     }
     if (document.name !== undefined) named.set(document.name, target);
   }
-  if (documents.length > 1) await rm(join(folder, INTERMEDIATES), { recursive: true, force: true });
+  if (documents.length > 1) await rm(steps, { recursive: true, force: true });
   if (summary === undefined) throw new InvalidArgumentError('mergeRecipe', 'recipe', 'a recipe', 'nothing');
   return summary;
 }
@@ -226,16 +227,37 @@ async function readRecipe(path: string): Promise<string> {
   }
 }
 
+/** Makes what a later document uses, unless an interrupted run did so from the same recipe and inputs. */
+async function mergeStep(
+  recipe: Recipe,
+  text: string,
+  inputs: OpenedModels,
+  folder: string,
+  options: MergeOptions,
+): Promise<MergeSummary | undefined> {
+  const plan = planMerge(recipe, inputs.models, { ...options, methods });
+  const key = stepKey(planKey(plan, sourcesOf(plan, inputs)), plan, options.shardSize);
+  if (await holdsStep(folder, key, plan)) return undefined;
+  return mergeDocument(recipe, text, inputs, folder, { ...options, overwrite: true }, [
+    { name: STEP_KEY_FILE, content: key },
+  ]);
+}
+
+function sourcesOf(plan: MergePlan, inputs: OpenedModels): ModelSource[] {
+  return plan.models.map(({ path }) => inputs.sources.get(path) as ModelSource);
+}
+
 async function mergeDocument(
   recipe: Recipe,
   text: string,
   inputs: OpenedModels,
   folder: string,
   options: MergeOptions,
+  more: readonly PlannedFile[] = [],
 ): Promise<MergeSummary> {
   const began = performance.now();
   const plan = planMerge(recipe, inputs.models, { ...options, methods });
-  const sources = plan.models.map(({ path }) => inputs.sources.get(path) as ModelSource);
+  const sources = sourcesOf(plan, inputs);
   const { addon: _, ...backend } = resolveBackend(options);
   const kernels = await loadBackend(backend);
   checkMethods(plan, kernels);
@@ -261,7 +283,7 @@ async function mergeDocument(
     sync: options.sync,
     inputs: sources.flatMap(({ files }) => files.map(({ path }) => path)),
   });
-  const resumedTensors = writer.finished.size;
+  const resumed = new Set(writer.finished);
   const setup = backend.backend === 'native' ? backend : { backend: backend.backend };
   const lanes =
     threads === 0
@@ -282,17 +304,16 @@ async function mergeDocument(
         seconds: (performance.now() - began) / 1000,
         'bytes-read': result.bytesRead,
         'bytes-written': result.bytesWritten,
-        'resumed-tensors': resumedTensors,
+        'resumed-tensors': resumed.size,
         workers: threads,
         backend: backend.backend,
       },
     });
-    for (const { name, from, content } of files)
+    for (const { name, from, content } of [...files, ...more])
       await writer.addFile(name, from === undefined ? (content ?? '') : { from });
     written = await writer.commit();
   } catch (error) {
-    // An interrupted merge, and one that ran out of disk, can be resumed; what failed by its inputs cannot.
-    await writer.abort({ keep: options.signal?.aborted === true || isDiskFull(error) });
+    await writer.abort({ keep: isResumable(error, options) });
     throw error;
   } finally {
     await Promise.all(lanes.map((lane) => lane.dispose()));
@@ -300,14 +321,14 @@ async function mergeDocument(
   }
   const seconds = (performance.now() - began) / 1000;
   const parameters = plan.outputs.reduce((sum, { shape }) => sum + product(shape), 0);
-  const merged = result.tensors.reduce((sum, { size }) => sum + size, 0);
+  const merged = result.tensors.reduce((sum, { tensor, size }) => sum + (resumed.has(tensor) ? 0 : size), 0);
   return {
     folder,
     files: written.files,
     method: recipe.method,
     models: plan.models.filter(({ sidecar }) => sidecar === undefined).map(({ reference }) => reference),
     tensors: plan.outputs.length,
-    resumedTensors,
+    resumedTensors: resumed.size,
     parameters,
     bytes: written.bytes,
     bytesRead: result.bytesRead,
@@ -331,8 +352,11 @@ async function mayWriteCard(folder: string, options: MergeOptions, notes: string
   return false;
 }
 
-function isDiskFull(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ERR_DISK_FULL';
+/** An interrupted merge, and one that ran out of disk, can be resumed; what failed by its inputs cannot. */
+function isResumable(error: unknown, { signal }: MergeOptions): boolean {
+  return (
+    signal?.aborted === true || (error instanceof Error && 'code' in error && error.code === 'ERR_DISK_FULL')
+  );
 }
 
 function product(shape: readonly number[]): number {

@@ -1,6 +1,7 @@
 /** What the values of a merge show that its plan could not. */
 import type { MergePlan } from './plan.js';
-import type { StreamResult, TensorReport } from './stream/stream.js';
+import type { StreamResult } from './stream/stream.js';
+import type { TensorReport } from './stream/tensor-report.js';
 
 /** Mean |d| from which dropping at random stops being harmless (Yu et al. 2024, arXiv 2311.03099: deltas below 0.002, trouble above 0.03). */
 const LARGE_DELTA = 0.03;

@@ -1,5 +1,5 @@
 /** What a finished merge says of itself. */
-import type { TensorReport } from './stream/stream.js';
+import type { TensorReport } from './stream/tensor-report.js';
 
 /** How far a layer, or what lies before and behind the layers, moved. */
 export interface LayerChange {
@@ -30,7 +30,7 @@ export interface MergeSummary {
   readonly workers: number;
   /** Values that are not finite; above 0 in strict merges only. */
   readonly nonFinite: number;
-  /** In the order of the model; tensors that an interrupted run finished are left out. */
+  /** In the order of the model. */
   readonly layers: readonly LayerChange[];
   readonly warnings: readonly string[];
 }

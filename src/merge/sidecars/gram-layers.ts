@@ -8,7 +8,8 @@ import { tensorContext } from '../planner-context.js';
 import { openInput } from '../stream/altered-input.js';
 import { MemoryBudgetError, NonFiniteOutputError } from '../stream/errors.js';
 import type { MemoryPlan } from '../stream/memory.js';
-import type { StreamOptions, TensorReport } from '../stream/stream.js';
+import type { StreamOptions } from '../stream/stream.js';
+import { noteOfReport, type TensorReport } from '../stream/tensor-report.js';
 import { BLOCK, createScratch, TensorTask } from '../stream/tensor-task.js';
 
 export interface GramLayers {
@@ -51,7 +52,7 @@ export async function mergeGramLayers(options: StreamOptions): Promise<GramLayer
       );
     const { stored, report } = store(options, layer, values, weights[0]);
     await writer.write(layer.name, 0, stored);
-    await writer.finish(layer.name);
+    await writer.finish(layer.name, noteOfReport(report));
     tensors.push(report);
     bytesRead += read;
     bytesWritten += stored.length;

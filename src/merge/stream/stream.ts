@@ -11,21 +11,8 @@ import { NonFiniteOutputError } from './errors.js';
 import type { Lane } from './lane.js';
 import { carve, chunkElements, type MemoryPlan, SLOTS, slotFor } from './memory.js';
 import { type Share, schedule } from './schedule.js';
+import { noteOfReport, reportOfNote, type TensorReport } from './tensor-report.js';
 import type { ChunkResult, TaskStart } from './tensor-task.js';
-
-/** How a tensor came out. */
-export interface TensorReport {
-  readonly tensor: string;
-  readonly method: string;
-  readonly size: number;
-  /** Norm of the difference to the base, or to the first input; absent for tensors copied byte for byte. */
-  readonly changeNorm?: number;
-  /** Norm of the base, or of the first input. */
-  readonly referenceNorm?: number;
-  readonly nonFinite: number;
-  /** What the method says of the tensor: interpolation ratio, cosine, size of task vectors. */
-  readonly statistics?: Readonly<Record<string, number>>;
-}
 
 export interface StreamProgress {
   readonly tensorsDone: number;
@@ -50,6 +37,7 @@ export interface StreamOptions {
 }
 
 export interface StreamResult {
+  /** Of all outputs; also of those that an interrupted run finished, where the writer kept what it said of them. */
   readonly tensors: readonly TensorReport[];
   readonly bytesRead: number;
   readonly bytesWritten: number;
@@ -122,6 +110,10 @@ class StreamRun {
     for (const { output } of this.#queue) this.#left.set(output, (this.#left.get(output) ?? 0) + 1);
     this.#bytes = outputs.reduce((sum, { dtype, shape }) => sum + bytesOf(dtype, sizeOf(shape)), 0);
     this.#done = plan.outputs.length - outputs.length;
+    for (const { name, shape } of plan.outputs) {
+      const report = reportOfNote(writer.notes?.get(name), name, sizeOf(shape));
+      if (writer.finished.has(name) && report !== undefined) this.#reports.set(name, report);
+    }
   }
 
   /** Keeps one lane busy until nothing is left; the first failure of any lane ends all. */
@@ -320,8 +312,6 @@ class StreamRun {
     const left = (this.#left.get(output) ?? 1) - 1;
     this.#left.set(output, left);
     if (left > 0) return;
-    await this.options.writer.finish(output.name);
-    this.#done++;
     const parts = this.#results.get(output) ?? [];
     this.#results.delete(output);
     const sum = (key: 'change' | 'norm' | 'nonFinite'): number =>
@@ -329,7 +319,7 @@ class StreamRun {
     // Lanes that share a tensor each know a part of it.
     const said = parts.map((part) => part.statistics).filter((one) => one !== undefined);
     const statistics = said.length === 1 ? said[0] : undefined;
-    this.#reports.set(output.name, {
+    const report: TensorReport = {
       tensor: output.name,
       method: output.method?.name ?? 'copy',
       size: sizeOf(output.shape),
@@ -339,7 +329,10 @@ class StreamRun {
       }),
       nonFinite: sum('nonFinite'),
       ...(statistics !== undefined && { statistics }),
-    });
+    };
+    await this.options.writer.finish(output.name, noteOfReport(report));
+    this.#done++;
+    this.#reports.set(output.name, report);
   }
 
   #tell(): void {

@@ -20,13 +20,17 @@ export interface JournalRecord {
   readonly key: string;
   /** Tensors whose bytes can be relied on, in the order in which they were finished. */
   readonly finished: readonly string[];
+  /** What was noted with them, by tensor. */
+  readonly notes: ReadonlyMap<string, unknown>;
   /** Where nothing but renames is left to do. */
   readonly reveal?: RevealSteps;
 }
 
 export interface Journal {
   readonly finished: ReadonlySet<string>;
-  finish(tensor: string): Promise<void>;
+  readonly notes: ReadonlyMap<string, unknown>;
+  /** @param note - anything that JSON can hold. */
+  finish(tensor: string, note?: unknown): Promise<void>;
   /** Says that the bytes of the `count` tensors finished first are on the disk. */
   synced(count: number): Promise<void>;
   /** Says that all bytes are on the disk, and which renames remain. */
@@ -38,15 +42,16 @@ export interface Journal {
 export async function createJournal(
   path: string,
   key: string,
-  finished: readonly string[] = [],
+  { finished, notes }: Pick<JournalRecord, 'finished' | 'notes'> = { finished: [], notes: new Map() },
 ): Promise<Journal> {
   const fresh = `${path}.tmp`;
   const handle = await open(fresh, 'w');
   const head = { version: 1, key, boot: await bootId() };
-  const lines = [head, ...finished.map((tensor) => ({ finished: tensor })), { synced: finished.length }];
+  const done = finished.map((tensor) => ({ finished: tensor, note: notes.get(tensor) }));
+  const lines = [head, ...done, { synced: finished.length }];
   await handle.write(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
   await rename(fresh, path);
-  return journalOf(handle, new Set(finished));
+  return journalOf(handle, new Set(finished), new Map(notes));
 }
 
 /** What an earlier run recorded; undefined if there is nothing that can be relied on. */
@@ -66,10 +71,14 @@ export async function readJournal(path: string): Promise<JournalRecord | undefin
   const [head, ...records] = lines.map(parseLine);
   if (head?.version !== 1 || typeof head.key !== 'string') return undefined;
   const finished: string[] = [];
+  const notes = new Map<string, unknown>();
   let synced = 0;
   let reveal: RevealSteps | undefined;
   for (const record of records) {
-    if (typeof record.finished === 'string') finished.push(record.finished);
+    if (typeof record.finished === 'string') {
+      finished.push(record.finished);
+      if (record.note !== undefined) notes.set(record.finished, record.note);
+    }
     if (typeof record.synced === 'number') synced = record.synced;
     if (typeof record.reveal === 'object') reveal = record.reveal as RevealSteps;
   }
@@ -77,11 +86,12 @@ export async function readJournal(path: string): Promise<JournalRecord | undefin
   return {
     key: head.key,
     finished: sameBoot ? finished : finished.slice(0, synced),
+    notes,
     reveal,
   };
 }
 
-function journalOf(handle: FileHandle, finished: Set<string>): Journal {
+function journalOf(handle: FileHandle, finished: Set<string>, notes: Map<string, unknown>): Journal {
   let pending: Promise<unknown> = Promise.resolve();
   let closed = false;
   const append = (record: object, sync: boolean): Promise<void> => {
@@ -95,10 +105,12 @@ function journalOf(handle: FileHandle, finished: Set<string>): Journal {
   };
   return {
     finished,
-    async finish(tensor) {
+    notes,
+    async finish(tensor, note) {
       if (finished.has(tensor)) return;
       finished.add(tensor);
-      await append({ finished: tensor }, false);
+      if (note !== undefined) notes.set(tensor, note);
+      await append({ finished: tensor, note }, false);
     },
     synced: (count) => append({ synced: count }, true),
     reveal: (steps) => append({ synced: finished.size, reveal: steps }, true),

@@ -14,7 +14,13 @@ import { dtypeBits } from './dtype.js';
 import { ModelFileError } from './errors.js';
 import { LENGTH_BYTES } from './format.js';
 import { modelIoError } from './io-error.js';
-import { createJournal, type Journal, type RevealSteps, readJournal } from './journal.node.js';
+import {
+  createJournal,
+  type Journal,
+  type JournalRecord,
+  type RevealSteps,
+  readJournal,
+} from './journal.node.js';
 import {
   exists,
   makeFolder,
@@ -62,8 +68,7 @@ export async function createModelWriter(
     const earlier = await readJournal(journalPath);
     const same = options.resume === true && earlier?.key === key;
     if (earlier?.reveal !== undefined) {
-      if (same)
-        return releasing(claim, finishedWriter(folder, layout, earlier.finished, earlier.reveal, sync));
+      if (same) return releasing(claim, finishedWriter(folder, layout, earlier, earlier.reveal, sync));
       await reveal(folder, earlier.reveal, sync);
     }
     if (!options.overwrite) await refuseExisting(folder);
@@ -76,7 +81,7 @@ export async function createModelWriter(
       );
       await mkdir(partial);
     }
-    const journal = await createJournal(journalPath, key, resumes ? earlier.finished : []);
+    const journal = await createJournal(journalPath, key, resumes ? earlier : undefined);
     return releasing(claim, await openWriter(folder, layout, journal, sync));
   } catch (error) {
     await claim?.release();
@@ -120,13 +125,14 @@ async function filesAreThere(partial: string, layout: ModelLayout): Promise<bool
 function finishedWriter(
   folder: string,
   layout: ModelLayout,
-  finished: readonly string[],
+  { finished, notes }: JournalRecord,
   steps: RevealSteps,
   sync: boolean,
 ): ModelWriter {
   return {
     folder,
     finished: new Set(finished),
+    notes,
     write: async () => undefined,
     finish: async () => undefined,
     addFile: async () => undefined,
@@ -214,6 +220,7 @@ async function openWriter(
     get finished() {
       return journal.finished;
     },
+    notes: journal.notes,
 
     async write(tensor, begin, bytes) {
       const place = placeOf(tensor);
@@ -232,10 +239,15 @@ async function openWriter(
       }
     },
 
-    async finish(tensor) {
+    rangeOf(tensor) {
+      const { file, offset } = placeOf(tensor);
+      return { descriptor: handleOf(file).fd, position: offset, path: join(folder, file) };
+    },
+
+    async finish(tensor, note) {
       placeOf(tensor);
       try {
-        await journal.finish(tensor);
+        await journal.finish(tensor, note);
       } catch (error) {
         throw wrap(error, folder);
       }

@@ -45,8 +45,10 @@ export interface ModelWriter {
   write(tensor: string, begin: number, bytes: Uint8Array): Promise<void>;
   /** Where a tensor's bytes go, for threads that write by themselves before `commit` or `abort` is called. Absent: not to a file. */
   rangeOf?(tensor: string): FileRange;
-  /** Says that all bytes of the tensor have been written; what `resume` goes by. */
-  finish(tensor: string): Promise<void>;
+  /** Says that all bytes of the tensor have been written; what `resume` goes by. `note`: anything that JSON can hold. */
+  finish(tensor: string, note?: unknown): Promise<void>;
+  /** What was said of finished tensors with `finish`, also by the former run. Absent: nothing is kept. */
+  readonly notes?: ReadonlyMap<string, unknown>;
   /** Adds a file beside the tensors, as `config.json`, by content or copied byte for byte. It appears with the model. */
   addFile(name: string, content: string | Uint8Array | { readonly from: string }): Promise<void>;
   /**

@@ -61,7 +61,7 @@ describe('an interrupted merge', () => {
   });
 
   it('goes on from the tensors that are finished', async () => {
-    await merge(recipeOf('ties', 2), 'unbroken');
+    const whole = await merge(recipeOf('ties', 2), 'unbroken');
     const stop = new AbortController();
     const stopped = new Error('stopped');
     await expect(
@@ -73,6 +73,8 @@ describe('an interrupted merge', () => {
     await expectNothing('broken');
     const summary = await merge(recipeOf('ties', 2), 'broken', { resume: true });
     expect(summary.resumedTensors).toBeGreaterThanOrEqual(1);
+    // Also of what the interrupted run finished.
+    expect(summary.layers).toEqual(whole.layers);
     const unbroken = await readBytes(join(folder, 'unbroken'));
     expect((await readBytes(join(folder, 'broken'))).equals(unbroken)).toBe(true);
   });
