@@ -29,6 +29,7 @@ import { runNotes } from './run-notes.js';
 import { checkSidecars } from './sidecars/check.js';
 import { checkGramLayers, gramLayers } from './sidecars/gram-layers.js';
 import { type PlanRun, runPlan } from './sidecars/run.js';
+import { MemoryBudgetError } from './stream/errors.js';
 import { createInlineLane } from './stream/lane.js';
 import { planMemory } from './stream/memory.js';
 import type { StreamProgress } from './stream/stream.js';
@@ -313,7 +314,9 @@ async function mergeDocument(
       await writer.addFile(name, from === undefined ? (content ?? '') : { from });
     written = await writer.commit();
   } catch (error) {
-    await writer.abort({ keep: isResumable(error, options) });
+    // Without enough memory nothing new is made, but what an earlier run finished stays.
+    const short = error instanceof MemoryBudgetError && writer.finished.size > 0;
+    await writer.abort({ keep: short || isResumable(error, options) });
     throw error;
   } finally {
     await Promise.all(lanes.map((lane) => lane.dispose()));

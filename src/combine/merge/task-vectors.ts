@@ -92,9 +92,11 @@ export function planTaskVectors(
     passes.push(...rescalePass(context, sparsifiers, others, factors, alignment, measured));
 
   const sum = weights.reduce((total, weight) => total + weight, 0);
-  const divisor = !normalize || rules.elect || Math.abs(sum) < kLeastWeightSum ? 1 : sum;
+  // One vector has nobody to disagree with: the election divides each entry by the same weight, and b + (x - b) in one rounding is x.
+  const alone = others.length === 1;
+  const divisor = divisorOf(sum, { normalize, elect: rules.elect, alone });
   const scaled = (): Float64Array => weights.map((weight, i) => weight * factors[i]);
-  if (!rules.elect && sparsifiers.every((s) => s === undefined)) {
+  if ((alone || !rules.elect) && sparsifiers.every((s) => s === undefined)) {
     const coefficients = weights.map((weight) => (lambda * weight) / divisor);
     return {
       passes,
@@ -147,6 +149,13 @@ export function planTaskVectors(
       );
     },
   };
+}
+
+/** What the weighted sum is divided by, where that is one number for all elements. */
+function divisorOf(sum: number, by: { normalize: boolean; elect: boolean; alone: boolean }): number {
+  if (!by.normalize) return 1;
+  if (by.elect) return by.alone && sum !== 0 ? sum : 1;
+  return Math.abs(sum) < kLeastWeightSum ? 1 : sum;
 }
 
 /** The passes of all sparsifiers side by side. */

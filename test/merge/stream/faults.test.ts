@@ -31,6 +31,18 @@ async function expectNothing(out: string): Promise<void> {
   await expect(openModel(join(folder, out))).rejects.toMatchObject({ code: 'ERR_MODEL_NOT_FOUND' });
 }
 
+/** A merge that is stopped when it has finished a tensor. */
+async function stoppedAfterOne(recipe: string, out: string): Promise<void> {
+  const stop = new AbortController();
+  const stopped = new Error('stopped');
+  await expect(
+    merge(recipe, out, {
+      signal: stop.signal,
+      onProgress: ({ tensorsDone }) => tensorsDone === 1 && stop.abort(stopped),
+    }),
+  ).rejects.toBe(stopped);
+}
+
 describe('an interrupted merge', () => {
   it('killed at any moment leaves no model or the whole one, and is resumed to the same bytes', async () => {
     const recipe = await writeText(join(folder, 'ties.yml'), recipeOf('ties', 2));
@@ -62,14 +74,7 @@ describe('an interrupted merge', () => {
 
   it('goes on from the tensors that are finished', async () => {
     const whole = await merge(recipeOf('ties', 2), 'unbroken');
-    const stop = new AbortController();
-    const stopped = new Error('stopped');
-    await expect(
-      merge(recipeOf('ties', 2), 'broken', {
-        signal: stop.signal,
-        onProgress: ({ tensorsDone }) => tensorsDone === 1 && stop.abort(stopped),
-      }),
-    ).rejects.toBe(stopped);
+    await stoppedAfterOne(recipeOf('ties', 2), 'broken');
     await expectNothing('broken');
     const summary = await merge(recipeOf('ties', 2), 'broken', { resume: true });
     expect(summary.resumedTensors).toBeGreaterThanOrEqual(1);
@@ -79,14 +84,26 @@ describe('an interrupted merge', () => {
     expect((await readBytes(join(folder, 'broken'))).equals(unbroken)).toBe(true);
   });
 
-  it('is not resumed as another merge', async () => {
-    const stop = new AbortController();
-    const onProgress = () => stop.abort(new Error('stopped'));
-    await expect(merge(recipeOf('ties', 2), 'other', { signal: stop.signal, onProgress })).rejects.toThrow(
-      'stopped',
-    );
-    const summary = await merge(recipeOf('task_arithmetic', 2), 'other', { resume: true });
+  it.each([
+    ['method', 'ties', 'task_arithmetic', {}],
+    ['seed', 'dare_ties', 'dare_ties', { seed: 2 }],
+  ])('is not resumed as a merge of another %s', async (what, first, second, more) => {
+    const out = `other-${what}`;
+    await stoppedAfterOne(recipeOf(first, 2), out);
+    const summary = await merge(recipeOf(second, 2), out, { ...more, resume: true });
     expect(summary.resumedTensors).toBe(0);
+    const anew = `anew-${what}`;
+    await merge(recipeOf(second, 2), anew, more);
+    expect((await readBytes(join(folder, out))).equals(await readBytes(join(folder, anew)))).toBe(true);
+  });
+
+  it('keeps what is finished where the memory given to go on is too little', async () => {
+    await stoppedAfterOne(recipeOf('ties', 2), 'starved');
+    await expect(merge(recipeOf('ties', 2), 'starved', { resume: true, memory: 1 })).rejects.toMatchObject({
+      code: 'ERR_OUT_OF_MEMORY_BUDGET',
+    });
+    const summary = await merge(recipeOf('ties', 2), 'starved', { resume: true });
+    expect(summary.resumedTensors).toBeGreaterThanOrEqual(1);
   });
 });
 
