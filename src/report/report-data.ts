@@ -55,6 +55,14 @@ export interface HolderMap {
   counts: (readonly number[])[];
 }
 
+/** How Model Stock placed the clients, by round: for each tensor, or the means over tensors where they are many. */
+export interface MergeSeries {
+  /** t: 0 is the model that the clients stand around, 1 their mean. */
+  ratio: Series[];
+  /** Degrees between two clients' updates. */
+  angle: Series[];
+}
+
 /** What the page's script gets: columns instead of events, and nothing but finite numbers, null and text. */
 export interface PageData {
   /** Rounds run; 0 when none was finished. */
@@ -72,6 +80,7 @@ export interface PageData {
   denseBytes?: Series;
   seconds?: Stack;
   holders: HolderMap[];
+  merge?: MergeSeries;
   partition?: PagePartition;
 }
 
@@ -88,6 +97,8 @@ export interface PagePartition {
 const DRAWN_CLIENTS = 300;
 /** Rounds of neuron holders that are kept, evenly thinned. */
 const DRAWN_HOLDER_ROUNDS = 200;
+/** Lines of tensors in one plot; it has as many colours. */
+const DRAWN_TENSORS = 6;
 
 export function buildPageData(data: ReportData): PageData {
   const measured = data.events.filter((event) => event.event === 'round' || event.event === 'eval');
@@ -133,6 +144,7 @@ export function buildPageData(data: ReportData): PageData {
         evaluate: METRIC.evalSeconds,
       }),
     holders: holderMaps(rounds),
+    merge: mergeSeries(rounds, series),
     partition: data.partition && samplePartition(data.partition),
   };
 }
@@ -218,6 +230,24 @@ function holderMaps(rounds: readonly RoundEvent[]): HolderMap[] {
       maps.set(name, map);
     }
   return [...maps.values()];
+}
+
+function mergeSeries(
+  rounds: readonly RoundEvent[],
+  series: (name: string, label: string) => Series | undefined,
+): MergeSeries | undefined {
+  const measured = rounds.flatMap(({ detail }) => detail?.merge?.tensors ?? []);
+  const names = [...new Set(measured.filter(({ values }) => 't' in values).map(({ name }) => name))];
+  if (names.length === 0) return undefined;
+  const lines = (key: 't' | 'angle', mean: string): Series[] => {
+    if (names.length > DRAWN_TENSORS) return [series(mean, 'mean of tensors')].filter((s) => s !== undefined);
+    return names
+      .map((name) =>
+        detailSeries(rounds, name, ({ merge }) => merge?.tensors.find((t) => t.name === name)?.values[key]),
+      )
+      .filter((s) => s !== undefined);
+  };
+  return { ratio: lines('t', METRIC.mergeRatioMean), angle: lines('angle', METRIC.mergeAngleMean) };
 }
 
 function samplePartition(partition: PartitionReport): PagePartition {

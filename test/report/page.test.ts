@@ -77,6 +77,28 @@ async function open(data: ReportData, options: { width?: number; dark?: boolean 
 const readout = (page: Page, panel: string, label: string) =>
   page.locator('.panel', { hasText: panel }).locator('.legend li', { hasText: label }).locator('b');
 
+/** A run of three rounds in which Model Stock merged: the ratio rises to 0.8, the angle falls from 70 to 64 degrees. */
+function mergedReport(tensors: number): ReportData {
+  const data = fakeReport({ rounds: 3 });
+  const events = data.events.map((event) => {
+    if (event.event !== 'round') return event;
+    const values = { t: 0.5 + 0.1 * event.round, angle: 73 - 3 * event.round };
+    return {
+      ...event,
+      metrics: { ...event.metrics, 'merge/t-mean': values.t, 'merge/angle-mean': values.angle },
+      detail: {
+        ...event.detail,
+        merge: {
+          rule: 'model-stock',
+          period: event.round,
+          tensors: Array.from({ length: tensors }, (_, i) => ({ name: `fc${i}.weight`, values })),
+        },
+      },
+    };
+  });
+  return { ...data, events };
+}
+
 describe('the report page in Chromium', () => {
   it('shows every part of a run, loads nothing and breaks no rule of its content policy', async () => {
     const { page, noise } = await open(fakeReport({ rounds: 40 }));
@@ -174,6 +196,7 @@ describe('the report page in Chromium', () => {
             bytes: [{ name, direction: 'upload' as const, bytes: 5 }],
             phases: [{ name, seconds: 1 }],
             holders: [{ name, counts: [1, 2, 3] }],
+            merge: { rule: name, period: 1, tensors: [{ name, values: { t: 0.5, angle: 60 } }] },
           },
         };
       }),
@@ -185,7 +208,27 @@ describe('the report page in Chromium', () => {
     expect(await page.locator('h1').textContent()).toContain(name);
     expect(await page.locator('.command').textContent()).toBe(name);
     expect(await page.locator('.warnings li').first().textContent()).toContain(name);
-    expect(await page.locator('.legend', { hasText: name }).count()).toBeGreaterThanOrEqual(3);
+    expect(await page.locator('.legend', { hasText: name }).count()).toBeGreaterThanOrEqual(5);
+    await page.close();
+  });
+
+  it.each([
+    [2, ['fc0.weight', 'fc1.weight']],
+    [7, ['mean of tensors']],
+  ])('draws ratio and angle of Model Stock for %d tensors', async (count, names) => {
+    const { page, noise } = await open(mergedReport(count));
+    const titles = await page.locator('.panel h3').allTextContents();
+    expect(titles.slice(-2)).toEqual(['Model Stock: ratio t', 'Model Stock: angle between updates']);
+    const legend = (panel: string) => page.locator('.panel', { hasText: panel }).locator('.legend li');
+    expect(await legend('ratio t').count()).toBe(names.length);
+    for (const name of names) {
+      await readout(page, 'ratio t', name).waitFor();
+      expect(await readout(page, 'ratio t', name).textContent()).toBe('0.8');
+      expect(await readout(page, 'angle between', name).textContent()).toBe('64°');
+    }
+    await page.locator('input[type=range]').fill('1');
+    expect(await readout(page, 'angle between', names[0]).textContent()).toBe('70°');
+    expect(noise).toEqual([]);
     await page.close();
   });
 

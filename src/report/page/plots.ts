@@ -166,6 +166,31 @@ function normPanel(data: PageData): PanelOptions {
   };
 }
 
+function ratioPanel(ratio: readonly Series[], lastRound: number): PanelOptions {
+  return {
+    title: 'Model Stock: ratio t',
+    description: course(ratio, formatNumber),
+    legend: lineLegend(ratio, formatNumber),
+    draw: (width) => roundPlot(width, lastRound, { domain: [0, 1] }, lineMarks(ratio)),
+  };
+}
+
+function anglePanel(angle: readonly Series[], lastRound: number): PanelOptions {
+  const format: Format = (degrees) =>
+    degrees === undefined ? formatNumber(degrees) : `${Math.round(degrees)}°`;
+  return {
+    title: 'Model Stock: angle between updates',
+    description: course(angle, format),
+    legend: lineLegend(angle, format),
+    draw: (width) =>
+      roundPlot(width, lastRound, { zero: true, nice: true, tickFormat: format }, [
+        // Where updates have nothing in common.
+        Plot.ruleY([90], { stroke: 'var(--rule)', strokeDasharray: '5 4' }),
+        ...lineMarks(angle),
+      ]),
+  };
+}
+
 function stackPanel(
   title: string,
   stack: Stack,
@@ -230,5 +255,7 @@ export function panelsFor(data: PageData): PanelOptions[] {
     panels.push(stackPanel('Bytes by stage', data.bytes, data.lastRound, formatBytes, data.denseBytes));
   if (data.seconds) panels.push(stackPanel('Time by phase', data.seconds, data.lastRound, formatSeconds));
   if (data.holders.length > 0) panels.push(holderPanel(data.holders));
+  if (data.merge)
+    panels.push(ratioPanel(data.merge.ratio, data.lastRound), anglePanel(data.merge.angle, data.lastRound));
   return panels;
 }
