@@ -72,8 +72,9 @@ export function mergeReducer<N extends MergeRuleName>(
 
 /**
  * Model Stock of the clients around w_0: t times the mean update, with t in [0, 1] from the mean angle between updates, which is told
- * with the round; tensors whose updates cancel stay at w_0. Weights do not count. With `anchor: 'initial'`, w_0 stays the model before the first round, so that a run is periodic
- * merging during training: N copies train for a period (a round) and all go on from t mean(w_i) + (1 - t) w_0.
+ * with the round; tensors whose updates cancel stay at w_0. Weights do not count. With `anchor: 'initial'`, w_0 stays the model before
+ * the first round, so that a run is periodic merging during training: N copies train for a period (a round) and all go on from
+ * t mean(w_i) + (1 - t) w_0.
  *
  * @see Jang et al. 2024, "Model Stock: All we need is just a few fine-tuned models" (arXiv 2403.19522), eq. 4 and section 5.
  */
