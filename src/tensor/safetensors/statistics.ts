@@ -4,6 +4,7 @@ import { createCodec } from './codecs.js';
 import { dtypeBits, isTensorDtype } from './dtype.js';
 import { loadScaler, type ScaleInfo } from './scales.js';
 import type { ModelSource, TensorInfo } from './source.js';
+import { deltaOfInt64, wideReader } from './wide-values.js';
 
 /** Elements read at a time. */
 const CHUNK = 1 << 20;
@@ -50,7 +51,7 @@ export async function tensorStatistics(
   const { kernels } = options;
   for await (const { values } of chunks([tensor], options)) {
     const [x] = values;
-    if (kernels.allFiniteF32(x) === 1) {
+    if (areFinite(kernels, x)) {
       squares += kernels.sumSquaresF32(x);
       const chunk = finiteMoments(x);
       sum += chunk.sum;
@@ -137,12 +138,13 @@ export async function tensorDifference(
   let nonFinite = 0;
   const { kernels } = options;
   const sums = new Float64Array(3);
+  const integers = sameType && a[1].dtype === 'I64';
   for await (const { values, bytes } of chunks([a, b], options)) {
     const same = sameType && sameBytes(bytes[0], bytes[1]);
     identical &&= same;
     if (!readable) continue;
     const [x, y] = values;
-    if (kernels.allFiniteF32(x) === 1 && kernels.allFiniteF32(y) === 1) {
+    if (areFinite(kernels, x) && areFinite(kernels, y)) {
       kernels.dotAndNormsF32(sums, x, y);
       dot += sums[0];
       squaresA += sums[1];
@@ -165,7 +167,7 @@ export async function tensorDifference(
       }
     }
     if (same) continue;
-    const chunk = deltaOf(x, y);
+    const chunk = integers ? deltaOfInt64(bytes[0], bytes[1]) : deltaOf(x, y);
     different += chunk.different;
     squaresDelta += chunk.squares;
     maxAbsolute = Math.max(maxAbsolute, chunk.maxAbsolute);
@@ -188,8 +190,13 @@ export async function tensorDifference(
   };
 }
 
+/** Whether kernels can take the values: all of them are finite, and in float32. */
+function areFinite(kernels: Kernels, x: Values): x is Float32Array {
+  return x instanceof Float32Array && kernels.allFiniteF32(x) === 1;
+}
+
 /** How finite values differ. */
-function deltaOf(x: Float32Array, y: Float32Array) {
+function deltaOf(x: Values, y: Values) {
   let different = 0;
   let squares = 0;
   let maxAbsolute = 0;
@@ -208,9 +215,12 @@ function deltaOf(x: Float32Array, y: Float32Array) {
   return { different, squares, maxAbsolute, maxRelative };
 }
 
+/** Of a type that float32 holds, or of a wider one. */
+type Values = Float32Array | Float64Array;
+
 /** A piece of one or two tensors of one size; `values` are empty where they cannot be read. */
 interface Chunk {
-  readonly values: readonly Float32Array[];
+  readonly values: readonly Values[];
   readonly bytes: readonly Uint8Array[];
 }
 
@@ -226,8 +236,12 @@ async function* chunks(
   const readers = tensors.map(([source, info]) => {
     const length = Math.min(size, CHUNK);
     const buffers = [0, 1].map(() => new Uint8Array(Math.ceil((length * dtypeBits[info.dtype]) / 8)));
-    const codec = isTensorDtype(info.dtype) ? createCodec(kernels, info.dtype, info.name) : undefined;
-    return { source, info, buffers, codec, values: new Float32Array(codec ? length : 0) };
+    const wide = wideReader(info.dtype);
+    const codec =
+      wide === undefined && isTensorDtype(info.dtype)
+        ? createCodec(kernels, info.dtype, info.name)
+        : undefined;
+    return { source, info, buffers, wide, codec, values: new Float32Array(codec ? length : 0) };
   });
   const read = (begin: number): Promise<Uint8Array[]> | undefined => {
     if (begin >= size) return undefined;
@@ -245,7 +259,8 @@ async function* chunks(
     const bytes = await next;
     signal?.throwIfAborted();
     next = read(begin + CHUNK);
-    const values = readers.map(({ codec, values: all }, k) => {
+    const values = readers.map(({ wide, codec, values: all }, k) => {
+      if (wide !== undefined) return wide(bytes[k]);
       if (codec === undefined) return all;
       const part = all.subarray(0, bytes[k].length / codec.width);
       codec.widen(part, bytes[k]);

@@ -103,3 +103,64 @@ describe('the difference of two tensors', () => {
     expect(half).toMatchObject({ identical: false, different: 0, maxAbsolute: 0 });
   });
 });
+
+describe('types that float32 does not hold', () => {
+  /** A file written by hand, so that no value passes through float32. */
+  async function stored(dtype: StoredDtype, values: Float64Array | BigInt64Array | Int32Array) {
+    const bytes = new Uint8Array(values.buffer.slice(0) as ArrayBuffer);
+    const entry = { dtype, shape: [values.length], data_offsets: [0, bytes.length] };
+    const header = new TextEncoder().encode(JSON.stringify({ t: entry }));
+    const length = new Uint8Array(8);
+    new DataView(length.buffer).setBigUint64(0, BigInt(header.length), true);
+    const source = await openModelBlobs('m', new Blob([length, header, bytes]));
+    const info = source.tensors.get('t');
+    if (info === undefined) throw new Error('no tensor');
+    return [source, info] as const;
+  }
+
+  it('are measured in float64: F64', async () => {
+    const values = Float64Array.of(1e100, 2, -3e-60, Number.NaN, Number.NEGATIVE_INFINITY, 0);
+    expect(await tensorStatistics(await stored('F64', values), { kernels })).toEqual({
+      norm: 1e100,
+      mean: 1e100 / 4,
+      min: -3e-60,
+      max: 1e100,
+      zeros: 1,
+      nans: 1,
+      infinities: 1,
+    });
+  });
+
+  it('are compared in float64: a relative 1e-12 in every element', async () => {
+    const a = Float64Array.from({ length: 1000 }, (_, i) => 1 + i / 1000);
+    const difference = await tensorDifference(
+      await stored('F64', a),
+      await stored(
+        'F64',
+        a.map((v) => v * (1 + 1e-12)),
+      ),
+      { kernels },
+    );
+    expect(difference.different).toBe(1000);
+    expect(difference.maxRelative).toBeGreaterThan(0.999e-12);
+    expect(difference.maxRelative).toBeLessThan(1.001e-12);
+    expect(difference.cosine).toBeCloseTo(1, 12);
+  });
+
+  it('are compared exactly: I64 beyond 2^53, I32 beyond 2^24', async () => {
+    const wide = 2n ** 53n;
+    const longs = await tensorDifference(
+      await stored('I64', BigInt64Array.of(wide, -wide, 5n)),
+      await stored('I64', BigInt64Array.of(wide + 1n, -wide, 8n)),
+      { kernels },
+    );
+    expect(longs).toMatchObject({ identical: false, different: 2, maxAbsolute: 3, maxRelative: 3 / 8 });
+    expect(longs.normDelta).toBe(Math.sqrt(10));
+    const ints = await tensorDifference(
+      await stored('I32', Int32Array.of(2 ** 24, 7)),
+      await stored('I32', Int32Array.of(2 ** 24 + 1, 7)),
+      { kernels },
+    );
+    expect(ints).toMatchObject({ different: 1, maxAbsolute: 1 });
+  });
+});
