@@ -30,6 +30,7 @@ describe('the bytes of a merge', () => {
       { workers: 0, memory: TIGHT },
       { workers: 1, memory: TIGHT + 40e6 },
       { workers: 2 },
+      { workers: 8 },
       { workers: 0, backend: 'wasm' },
     ] as const)
       expect((await readBytes(await merged(method, options))).equals(plain), JSON.stringify(options)).toBe(
