@@ -9,7 +9,7 @@ let folder = '';
 
 beforeAll(async () => {
   folder = await temporaryFolder();
-  await writeFamily(folder, 2, 301);
+  await writeFamily(folder, 2, 301, 20);
 });
 
 const step = (weight: number): string =>

@@ -21,7 +21,7 @@ let folder = '';
 
 beforeAll(async () => {
   folder = await temporaryFolder();
-  await writeFamily(folder, 2, 3001);
+  await writeFamily(folder, 2, 3001, 20);
 });
 
 const merge = (recipe: string, out: string, options: MergeOptions = {}) =>

@@ -42,9 +42,17 @@ export async function writeModel(folder: string, tensors: Tensors): Promise<stri
   return folder;
 }
 
-/** A base and tunes of it with a matrix of several chunks, a small one, and a vector. */
-export async function writeFamily(folder: string, tunes: number, rows = 1061): Promise<void> {
-  const shapes = { 'layers.0.weight': [rows, 661], 'layers.1.weight': [37, 129], 'norm.weight': [129] };
+/**
+ * A base and tunes of it with a matrix of several chunks, a small one, and a vector.
+ *
+ * @param more - further small matrices. A merge that stops at its first tensor still ends those that it is working on: with some more
+ *   something is left.
+ */
+export async function writeFamily(folder: string, tunes: number, rows = 1061, more = 0): Promise<void> {
+  const shapes = {
+    ...{ 'layers.0.weight': [rows, 661], 'layers.1.weight': [37, 129], 'norm.weight': [129] },
+    ...Object.fromEntries(Array.from({ length: more }, (_, i) => [`layers.${i + 2}.weight`, [61, 129]])),
+  };
   for (let m = 0; m <= tunes; m++) {
     const tensors = Object.entries(shapes).map(([name, shape], t) => {
       const size = shape.reduce((a, b) => a * b, 1);
