@@ -9,6 +9,8 @@ import { isModelFile } from './shards.js';
 
 /** Hidden folder within the output, which holds everything until the model appears. */
 export const PARTIAL = '.heddle-partial';
+/** Record within it of what is finished, and of the renames that are left. */
+export const JOURNAL = 'journal.jsonl';
 /** Where the files of a replaced model wait until the new one is whole. */
 export const REPLACED = 'replaced';
 
@@ -72,18 +74,23 @@ export async function refuseFull(folder: string, bytes: number): Promise<void> {
 }
 
 /**
- * The renames for a model: other files first, then tensors, then the index. A single file over a single file is one rename; else a model
- * that is there makes room, what reads as a model first, so that no moment holds a mixture that loads.
+ * The renames for a model: other files first, then tensors, then the index. A single file alone over a single file is one rename; else a
+ * model that is there makes room, what reads as a model first, so that no moment holds a mixture that loads.
  */
 export async function planReveal(folder: string, names: readonly string[]): Promise<RevealSteps> {
   const old = (await readdir(folder)).filter(isModelFile);
-  const inPlace = !names.includes(INDEX_FILE) && !old.includes(INDEX_FILE);
+  const inPlace = names.length === 1 && names[0] === SINGLE_FILE && !old.includes(INDEX_FILE);
   const away = old.filter((name) => !(inPlace && name === SINGLE_FILE));
-  const loads = (name: string): number => (name === INDEX_FILE ? 0 : name === SINGLE_FILE ? 1 : 2);
+  // Where both are there the index is read: without it a stale single file would load.
+  const loads = (name: string): number => (name === SINGLE_FILE ? 0 : name === INDEX_FILE ? 1 : 2);
   return { away: away.sort((a, b) => loads(a) - loads(b)), names };
 }
 
-/** Does the renames that are left, and removes the hidden folder; the same after any number of interruptions. */
+/**
+ * Does the renames that the journal says are left, and removes the hidden folder; the same after any number of interruptions.
+ *
+ * The journal goes before the files of the old model: with them gone, what makes room would be the new ones.
+ */
 export async function reveal(folder: string, { away, names }: RevealSteps, sync: boolean): Promise<void> {
   const partial = join(folder, PARTIAL);
   const replaced = join(partial, REPLACED);
@@ -91,15 +98,23 @@ export async function reveal(folder: string, { away, names }: RevealSteps, sync:
   for (const name of away)
     if (!(await exists(join(replaced, name))) && (await exists(join(folder, name))))
       await rename(join(folder, name), join(replaced, name));
+  // A new shard must not reach the disk before the old index has left it.
+  if (sync && away.length > 0) await syncFolder(folder);
   for (const name of names)
     if (await exists(join(partial, name))) await rename(join(partial, name), join(folder, name));
   if (sync) await syncFolder(folder);
   // The model is whole from here on; what cannot be removed is hidden and harmless.
-  await rm(partial, { recursive: true, force: true }).catch(() => undefined);
+  try {
+    await rm(join(partial, JOURNAL), { force: true });
+    if (sync) await syncFolder(partial);
+    await rm(partial, { recursive: true, force: true });
+  } catch {
+    // The next writer of the folder finds nothing left to rename, and tries again.
+  }
 }
 
-/** Makes the renames durable. Windows and some network file systems cannot sync a folder, and order renames anyway. */
-async function syncFolder(path: string): Promise<void> {
+/** Makes renames and new names durable. Windows and some network file systems cannot sync a folder, and order renames anyway. */
+export async function syncFolder(path: string): Promise<void> {
   if (process.platform === 'win32') return;
   const handle = await open(path, 'r');
   try {

@@ -23,6 +23,7 @@ import {
 } from './journal.node.js';
 import {
   exists,
+  JOURNAL,
   makeFolder,
   PARTIAL,
   planReveal,
@@ -31,13 +32,13 @@ import {
   refuseFull,
   refuseInputs,
   reveal,
+  syncFolder,
 } from './output-folder.node.js';
 import { INDEX_FILE, isPlainName } from './reader.js';
 import { isModelFile, layOutModel, type ModelLayout } from './shards.js';
 import type { TensorInfo } from './source.js';
 import type { ModelWriter, ModelWriterOptions, OutputInfo, WrittenModel } from './writer.js';
 
-const JOURNAL = 'journal.jsonl';
 /** How much a crash of the machine may cost: finished tensors reach the disk this often at least. */
 const SYNC_EVERY_MS = 5000;
 
@@ -306,7 +307,11 @@ async function openWriter(
           handles.set(INDEX_FILE, handle);
           await handle.writeFile(layout.index);
         }
-        if (sync) await Promise.all([...handles.values()].map((handle) => handle.sync()));
+        if (sync) {
+          await Promise.all([...handles.values()].map((handle) => handle.sync()));
+          await syncFolder(partial);
+          await syncFolder(folder);
+        }
         const steps = await planReveal(folder, [...added, ...tensorFiles(layout)]);
         await journal.reveal(steps);
         state = 'revealing';

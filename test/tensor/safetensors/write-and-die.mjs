@@ -1,11 +1,12 @@
 // Writes a model with the writer of the module given. At the file operation asked for it kills itself, or that and all later ones fail; prints how
-// many operations there were, or the code of the error.
+// many operations there were before the commit and in all, or the code of the error.
 
 import fs from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
+import { join } from 'node:path';
 
 const [, , module, folder, text] = process.argv;
-const { outputs, options, at, errno } = JSON.parse(text);
+const { outputs, options, at, errno, backwards } = JSON.parse(text);
 let operations = 0;
 let armed = false;
 function count() {
@@ -15,13 +16,25 @@ function count() {
   if (errno !== undefined && number >= at) throw Object.assign(new Error(errno), { code: errno });
 }
 
-const { open, rename, rm, mkdir } = fs;
-for (const [name, original] of Object.entries({ rename, rm, mkdir }))
+const { open, rename, mkdir, rm } = fs;
+for (const [name, original] of Object.entries({ rename, mkdir }))
   fs[name] = async (...args) => {
-    // Removing needs no space.
-    if (name !== 'rm' || errno === undefined) count();
+    count();
     return original(...args);
   };
+// Removing needs no space. A folder is removed entry by entry, in either order: the system promises none.
+fs.rm = async (path, options = {}) => {
+  const isFolder = await fs.stat(path).then(
+    (each) => each.isDirectory(),
+    () => false,
+  );
+  if (isFolder && options.recursive) {
+    const names = (await fs.readdir(path)).sort();
+    for (const name of backwards ? names.reverse() : names) await fs.rm(join(path, name), options);
+  }
+  if (errno === undefined) count();
+  return rm(path, options);
+};
 fs.open = async (...args) => {
   count();
   const handle = await open(...args);
@@ -51,8 +64,9 @@ try {
     await writer.write(name, 0, content);
     await writer.finish(name);
   }
+  const before = operations;
   await writer.commit();
-  process.stdout.write(String(operations));
+  process.stdout.write(`${before} ${operations}`);
 } catch (error) {
   await writer?.abort();
   process.stdout.write(`${error.code} ${error.hint}`);

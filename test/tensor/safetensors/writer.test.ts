@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -18,6 +19,7 @@ import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { bytesOf, type StoredDtype } from '../../../src/tensor/safetensors/dtype.js';
 import { bootId } from '../../../src/tensor/safetensors/journal.node.js';
+import { planReveal } from '../../../src/tensor/safetensors/output-folder.node.js';
 import { openModel } from '../../../src/tensor/safetensors/reader.node.js';
 import { layOutModel } from '../../../src/tensor/safetensors/shards.js';
 import type { ModelWriter, ModelWriterOptions, OutputInfo } from '../../../src/tensor/safetensors/writer.js';
@@ -373,13 +375,19 @@ afterAll(() => rmSync(bundleFolder, { recursive: true, force: true }));
 describe('a writer that is killed', () => {
   // The child counts the file operations of a whole write, and ends itself at one of them, as kill -9 does; or lets that and all later ones
   // fail.
-  const run = (at: number, options: ModelWriterOptions, errno?: string) =>
+  interface Death {
+    readonly at: number;
+    readonly errno?: string;
+    /** Whether folders are removed from their last entry on. */
+    readonly backwards?: boolean;
+  }
+  const run = (death: Death, options: ModelWriterOptions) =>
     new Promise<{ code: number | null; stdout: string }>((resolve) => {
       const child = spawn(process.execPath, [
         worker,
         bundle,
         out,
-        JSON.stringify({ outputs, options, at, errno }),
+        JSON.stringify({ outputs, options, ...death }),
       ]);
       let stdout = '';
       child.stdout.on('data', (data) => {
@@ -388,27 +396,47 @@ describe('a writer that is killed', () => {
       child.stderr.pipe(process.stderr);
       child.on('close', (code) => resolve({ code, stdout }));
     });
-
-  it('at any file operation leaves the old model, the new one, or none that loads; resuming gives the same bytes', async () => {
-    const options = { shardSize: 420, planKey: 'p', sync: false };
-    const { stdout, code } = await run(-1, options);
+  const operationsOf = async (options: ModelWriterOptions) => {
+    const { stdout, code } = await run({ at: -1 }, options);
     expect(code).toBe(0);
-    const operations = Number(stdout);
-    expect(operations).toBeGreaterThan(20);
+    return stdout.split(' ').map(Number);
+  };
+  const stateOf = (folder: string) =>
+    versionOf(folder).then(String, (error: { code?: string }) => error.code ?? String(error));
+
+  // The whole write for one layout, the commit for all: what is before it touches nothing but the hidden folder.
+  it.each([
+    { how: 'as many shards', before: 420, after: 420, whole: true, backwards: false },
+    { how: 'as many shards', before: 420, after: 420, whole: false, backwards: true },
+    { how: 'one file over shards', before: 420, after: 0, whole: false, backwards: true },
+    { how: 'shards over one file', before: 0, after: 420, whole: false, backwards: true },
+    { how: 'one file over one', before: 0, after: 0, whole: false, backwards: true },
+    { how: 'more shards', before: 420, after: 100, whole: false, backwards: true },
+    { how: 'fewer shards', before: 100, after: 420, whole: false, backwards: false },
+  ])('at any file operation loses neither model: $how (removal backwards: $backwards)', async (layout) => {
+    const { before, after, backwards } = layout;
+    const options = { shardSize: after, planKey: 'p', sync: false, overwrite: true };
+    mkdirSync(out);
+    await writeAll({ ...options, shardSize: before }, 2);
+    const [committing, operations] = await operationsOf(options);
     const whole = hashes(out);
+    expect(operations - committing).toBeGreaterThan(5);
     const seen = new Set<string>();
-    for (let at = 0; at < operations; at += 2) {
+    for (let at = layout.whole ? 0 : committing; at < operations; at++) {
       rmSync(out, { recursive: true, force: true });
-      mkdirSync(out);
-      await writeAll({ ...options }, 2);
-      expect((await run(at, { ...options, overwrite: true })).code).toBe(null);
-      const state = await versionOf(out).then(
-        String,
-        (error: { code?: string }) => error.code ?? String(error),
-      );
-      expect(['1', '2', 'ERR_MODEL_NOT_FOUND']).toContain(state);
+      await writeAll({ ...options, shardSize: before }, 2);
+      expect((await run({ at, backwards }, options)).code).toBe(null);
+      const state = await stateOf(out);
       seen.add(state);
-      const writer = await createModelWriter(out, outputs, { ...options, overwrite: true, resume: true });
+      const copy = join(root, 'copy');
+      cpSync(out, copy, { recursive: true });
+      // A writer that may not overwrite ends what was begun, and finds a model.
+      await expect(createModelWriter(copy, outputs, { sync: false })).rejects.toMatchObject({
+        code: 'ERR_OUTPUT_EXISTS',
+      });
+      expect(await stateOf(copy)).toMatch(state === '2' ? /^[12]$/ : /^1$/);
+      rmSync(copy, { recursive: true });
+      const writer = await createModelWriter(out, outputs, { ...options, resume: true });
       await writeTensors(
         writer,
         1,
@@ -417,8 +445,39 @@ describe('a writer that is killed', () => {
       await writer.commit();
       expect(hashes(out)).toEqual(whole);
     }
-    expect(seen).toContain('2');
-    expect(existsSync(join(out, '.heddle-partial'))).toBe(false);
+    // A single file alone is replaced in one step; else there is a moment without a model.
+    const states = before === 0 && after === 0 ? ['1', '2'] : ['1', '2', 'ERR_MODEL_NOT_FOUND'];
+    expect([...seen].sort()).toEqual(states);
+  });
+
+  it('brings a config and its tensors together', async () => {
+    const commit = async (version: number, overwrite: boolean) => {
+      const writer = await createModelWriter(out, outputs, { overwrite, sync: false });
+      await writer.addFile('config.json', JSON.stringify({ version }));
+      await writeTensors(writer, version);
+      return writer;
+    };
+    await (await commit(2, false)).commit();
+    const writer = await commit(1, true);
+    // The old tensors leave before the new config is there.
+    const steps = await planReveal(out, ['config.json', 'model.safetensors']);
+    expect(steps).toEqual({
+      away: ['model.safetensors'],
+      names: ['config.json', 'model.safetensors'],
+    });
+    await writer.commit();
+    expect(await versionOf(out)).toBe(1);
+    expect(JSON.parse(readFileSync(join(out, 'config.json'), 'utf8'))).toEqual({ version: 1 });
+  });
+
+  it('over a single file beside an index lets the index load until the end', async () => {
+    await writeAll({ shardSize: 420 });
+    writeFileSync(join(out, 'model.safetensors'), 'stale');
+    const { away } = await planReveal(out, ['model.safetensors.index.json']);
+    expect(away.slice(0, 2)).toEqual(['model.safetensors', 'model.safetensors.index.json']);
+    await writeAll({ shardSize: 420, overwrite: true }, 2);
+    expect(await versionOf(out)).toBe(2);
+    expect(existsSync(join(out, 'model.safetensors'))).toBe(false);
   });
 
   it.each([
@@ -429,10 +488,10 @@ describe('a writer that is killed', () => {
     ['EIO', 'ERR_IO_ERROR'],
   ])('or meets %s says %s, and leaves nothing half-written that loads', async (errno, code) => {
     const options = { shardSize: 420, sync: false };
-    const operations = Number((await run(-1, options)).stdout);
-    for (const at of [0, 3, 9, 14, operations - 6, operations - 4]) {
+    const [committing] = await operationsOf(options);
+    for (const at of [0, 3, 9, 14, committing, committing + 4, committing + 6]) {
       rmSync(out, { recursive: true, force: true });
-      const { stdout } = await run(at, options, errno);
+      const { stdout } = await run({ at, errno }, options);
       expect(stdout.split(' ')[0]).toBe(code);
       if (existsSync(out))
         await expect(openModel(out)).rejects.toMatchObject({ code: 'ERR_MODEL_NOT_FOUND' });
