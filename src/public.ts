@@ -65,7 +65,7 @@ export {
   mergeRecipeBlobs,
   planRecipeBlobs,
 } from './merge/merge-blobs.js';
-export type { PlanDescription, TensorDescription } from './merge/planner-describe.js';
+export type { PlanDescription, TensorDescription } from './merge/planner/describe.js';
 export { MemoryBudgetError, NonFiniteOutputError } from './merge/stream/errors.js';
 export type { StreamProgress } from './merge/stream/stream.js';
 export type { LayerChange, MergeSummary } from './merge/summary.js';

@@ -3,7 +3,7 @@ import { InvalidArgumentError } from '../errors.js';
 import { type ModelBlob, openModelBlobs } from '../tensor/safetensors/blob-reader.js';
 import { ModelFileError } from '../tensor/safetensors/errors.js';
 import { MergeError } from './errors.js';
-import type { ModelStore } from './planner-models.js';
+import type { ModelStore } from './planner/models.js';
 import { normalisePath } from './recipe/model-reference.js';
 
 /**

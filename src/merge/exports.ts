@@ -102,7 +102,7 @@ export {
   mergeRecipeBlobs,
   planRecipeBlobs,
 } from './merge-blobs.js';
-export { formatPlan, type PlanDescription, type TensorDescription } from './planner-describe.js';
+export { formatPlan, type PlanDescription, type TensorDescription } from './planner/describe.js';
 export { RecycleError, UnassignedTensorError } from './recycle/errors.js';
 export { deepenDense, net2Deeper, reorderLayers } from './recycle/layers.js';
 export { layoutOf, type UnitModel, unitModelOf } from './recycle/layout.js';

@@ -2,7 +2,7 @@
 import { bytesOf } from '../tensor/safetensors/dtype.js';
 import type { ModelSource, TensorInfo } from '../tensor/safetensors/source.js';
 import type { MergePlan } from './plan.js';
-import type { ModelStore } from './planner-models.js';
+import type { ModelStore } from './planner/models.js';
 
 /** A store that finds planned outputs by their names, and all else where `store` does. */
 export function withPlanned(store: ModelStore, plans: ReadonlyMap<string, MergePlan>): ModelStore {

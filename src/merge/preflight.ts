@@ -4,8 +4,8 @@ import type { ModelSource } from '../tensor/safetensors/source.js';
 import { MergeError } from './errors.js';
 import type { MergePlan, OutputTensor } from './plan.js';
 import { isWritten } from './planned-store.js';
-import { type ModelStore, readTokenizer } from './planner-models.js';
-import type { ModelFacts } from './planner-sources.js';
+import { type ModelStore, readTokenizer } from './planner/models.js';
+import type { ModelFacts } from './planner/sources.js';
 import { type Recipe, referencesOf } from './recipe/recipe.js';
 import { openInput } from './stream/altered-input.js';
 

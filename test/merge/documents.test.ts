@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { mergeRecipe, planRecipe } from '../../src/merge/merge.node.js';
-import { formatPlan } from '../../src/merge/planner-describe.js';
+import { formatPlan } from '../../src/merge/planner/describe.js';
 import { f32, writeModelFolder } from './model-files.js';
 import { readBytes, temporaryFolder, uniform } from './stream/fixtures.js';
 

@@ -1,5 +1,5 @@
 /** Which tensors a model has: from a known architecture, or inferred from names. */
-import type { ModelFacts } from '../planner-sources.js';
+import type { ModelFacts } from '../planner/sources.js';
 import { KNOWN_ARCHITECTURES, type KnownArchitecture } from './known.js';
 
 /** A tensor's place: loose, or of a layer of a stack as `model.layers`. */

@@ -9,9 +9,9 @@ import { bytesOf, dtypeBits, type StoredDtype } from '../../tensor/safetensors/d
 import type { ModelSource } from '../../tensor/safetensors/source.js';
 import type { ModelWriter } from '../../tensor/safetensors/writer.js';
 import type { MergePlan, OutputTensor } from '../plan.js';
-import { planMerge } from '../planner.js';
-import type { OpenedModels } from '../planner-models.js';
-import { openModels } from '../planner-models.node.js';
+import type { OpenedModels } from '../planner/models.js';
+import { openModels } from '../planner/models.node.js';
+import { planMerge } from '../planner/planner.js';
 import { parseRecipe } from '../recipe/parse.js';
 import { referencesOf } from '../recipe/recipe.js';
 import { runPlan } from '../sidecars/run.js';

@@ -3,8 +3,8 @@ import { linear } from '../../combine/merge/linear.js';
 import { isFloatDtype, isTensorDtype } from '../../tensor/safetensors/dtype.js';
 import type { MergeError } from '../errors.js';
 import type { InputTensor, OutputTensor, PlannedModel } from '../plan.js';
-import type { PlanProblem } from '../planner-problems.js';
-import type { ModelFacts, SidecarFacts } from '../planner-sources.js';
+import type { PlanProblem } from '../planner/problems.js';
+import type { ModelFacts, SidecarFacts } from '../planner/sources.js';
 import { examplesOf, SIDECAR_KEYS, sidecarFile } from './sidecar.js';
 
 /** A model of the plan and what was opened of it. */

@@ -4,7 +4,7 @@ import { regMean } from '../../combine/merge/regmean.js';
 import { createCodec } from '../../tensor/safetensors/codecs.js';
 import { bytesOf } from '../../tensor/safetensors/dtype.js';
 import type { InputTensor, MergePlan, OutputTensor } from '../plan.js';
-import { tensorContext } from '../planner-context.js';
+import { tensorContext } from '../planner/context.js';
 import { openInput } from '../stream/altered-input.js';
 import { MemoryBudgetError, NonFiniteOutputError } from '../stream/errors.js';
 import type { MemoryPlan } from '../stream/memory.js';

@@ -1,6 +1,6 @@
 /** Measurements that lie beside a model: which file a method needs, and what stands in it. */
 import type { ModelSource } from '../../tensor/safetensors/source.js';
-import type { SidecarFacts } from '../planner-sources.js';
+import type { SidecarFacts } from '../planner/sources.js';
 
 /** Diagonal Fisher information: the names and shapes of the weights. */
 export const FISHER_FILE = 'fisher.safetensors';

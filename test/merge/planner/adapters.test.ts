@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ModelFacts, TensorFacts } from '../../../src/merge/planner-sources.js';
+import type { ModelFacts, TensorFacts } from '../../../src/merge/planner/sources.js';
 import { planText } from './golden.js';
 
 const RECIPE =

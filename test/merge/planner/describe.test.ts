@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createReference } from '../../../src/kernels/reference.js';
-import { describePlan, formatPlan } from '../../../src/merge/planner-describe.js';
+import { describePlan, formatPlan } from '../../../src/merge/planner/describe.js';
 import { planCase } from './golden.js';
 
 const kernels = createReference();

@@ -3,9 +3,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findMergeMethod, mergeMethods } from '../../../src/combine/merge/registry.js';
 import type { MergePlan } from '../../../src/merge/plan.js';
-import { type PlanOptions, planMerge } from '../../../src/merge/planner.js';
-import type { MethodLookup } from '../../../src/merge/planner-parameters.js';
-import type { ModelFacts, TensorFacts } from '../../../src/merge/planner-sources.js';
+import type { MethodLookup } from '../../../src/merge/planner/parameters.js';
+import { type PlanOptions, planMerge } from '../../../src/merge/planner/planner.js';
+import type { ModelFacts, TensorFacts } from '../../../src/merge/planner/sources.js';
 import { parseRecipe } from '../../../src/merge/recipe/parse.js';
 import { referencesOf } from '../../../src/merge/recipe/recipe.js';
 

@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { planMerge } from '../../../src/merge/planner.js';
-import { openModels } from '../../../src/merge/planner-models.node.js';
+import { openModels } from '../../../src/merge/planner/models.node.js';
+import { planMerge } from '../../../src/merge/planner/planner.js';
 import { parseRecipe } from '../../../src/merge/recipe/parse.js';
 import { METHODS } from './golden.js';
 

@@ -1,6 +1,6 @@
 /** Less common parts of the recipe language: references in long form, bases of slices, keys without effect, widths, odd integers. */
 import { describe, expect, it } from 'vitest';
-import type { ModelFacts, TensorFacts } from '../../../src/merge/planner-sources.js';
+import type { ModelFacts, TensorFacts } from '../../../src/merge/planner/sources.js';
 import { planText } from './golden.js';
 
 const facts = (path: string, change: Record<string, TensorFacts> = {}, config: object = {}): ModelFacts => ({

@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createReference } from '../../../src/kernels/reference.js';
 import { MergeError } from '../../../src/merge/errors.js';
-import type { PlanOptions } from '../../../src/merge/planner.js';
-import { checkMethods } from '../../../src/merge/planner-context.js';
-import type { ModelFacts, TensorFacts } from '../../../src/merge/planner-sources.js';
+import { checkMethods } from '../../../src/merge/planner/context.js';
+import type { PlanOptions } from '../../../src/merge/planner/planner.js';
+import type { ModelFacts, TensorFacts } from '../../../src/merge/planner/sources.js';
 import { planText } from './golden.js';
 
 const LAYER = ['attn.weight', 'mlp.weight'];

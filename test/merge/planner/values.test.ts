@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { mergeInMemory } from '../../../src/combine/merge/method.js';
 import { createReference } from '../../../src/kernels/reference.js';
 import type { InputTensor, MergePlan } from '../../../src/merge/plan.js';
-import { checkMethods, tensorContext } from '../../../src/merge/planner-context.js';
+import { checkMethods, tensorContext } from '../../../src/merge/planner/context.js';
 import { GOLDEN, planCase } from './golden.js';
 
 const kernels = createReference();

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { MergeError } from '../../../src/merge/errors.js';
-import type { PlanOptions } from '../../../src/merge/planner.js';
-import type { CompanionFile, ModelFacts } from '../../../src/merge/planner-sources.js';
+import type { PlanOptions } from '../../../src/merge/planner/planner.js';
+import type { CompanionFile, ModelFacts } from '../../../src/merge/planner/sources.js';
 import { chatTemplate } from '../../../src/merge/tokenizer/chat-template.js';
 import { mapRows } from '../../../src/merge/tokenizer/rows.js';
 import { mergeVocabularies, readTokenizerFacts } from '../../../src/merge/tokenizer/vocabulary.js';

@@ -8,7 +8,7 @@ import { loadBackend } from '../../../src/kernels/select.js';
 import { MergeError } from '../../../src/merge/errors.js';
 import { createMemoryMerger } from '../../../src/merge/evolve/memory-merge.node.js';
 import { mergeRecipe, planRecipe } from '../../../src/merge/merge.node.js';
-import { formatPlan } from '../../../src/merge/planner-describe.js';
+import { formatPlan } from '../../../src/merge/planner/describe.js';
 import { MemoryBudgetError } from '../../../src/merge/stream/errors.js';
 import { encodeModel, type FlatModel, type FlatTensor } from '../../../src/tensor/safetensors/flat-model.js';
 import { readModel, writeModel } from '../../../src/tensor/safetensors/flat-model.node.js';

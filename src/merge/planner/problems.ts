@@ -1,4 +1,4 @@
-import { MergeError, type MergeErrorPlace, type PlanErrorClass } from './errors.js';
+import { MergeError, type MergeErrorPlace, type PlanErrorClass } from '../errors.js';
 
 /** One thing that keeps a recipe from being planned. */
 export interface PlanProblem extends MergeErrorPlace {

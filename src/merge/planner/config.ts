@@ -1,7 +1,7 @@
 /** config.json of an output: the donor's, with what the merge changes. */
-import type { OutputTensor, TensorDtype } from './plan.js';
-import { INPUT_SCALES } from './planner-scales.js';
-import { languageConfig, layerKey } from './planner-sources.js';
+import type { OutputTensor, TensorDtype } from '../plan.js';
+import { INPUT_SCALES } from './scales.js';
+import { languageConfig, layerKey } from './sources.js';
 
 type Json = Readonly<Record<string, unknown>>;
 

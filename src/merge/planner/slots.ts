@@ -1,5 +1,5 @@
 /** Which output tensors a recipe asks for, and from which tensor of which model each comes: layers, slices and modules. */
-import type { MergeMethod } from '../combine/merge/method.js';
+import type { MergeMethod } from '../../combine/merge/method.js';
 import {
   type Architecture,
   isInTemplate,
@@ -10,12 +10,12 @@ import {
   type TensorPlace,
   traitsOf,
   type WeightTraits,
-} from './architecture/architecture.js';
-import { MergeError } from './errors.js';
-import { type ModelFacts, numberOf } from './planner-sources.js';
-import type { ModelReference } from './recipe/model-reference.js';
-import { layerPosition, NO_PARAMETERS, type Parameters } from './recipe/parameter-value.js';
-import type { MergeInputs, ModelEntry, OutputSlice, Recipe, SliceSource } from './recipe/recipe.js';
+} from '../architecture/architecture.js';
+import { MergeError } from '../errors.js';
+import type { ModelReference } from '../recipe/model-reference.js';
+import { layerPosition, NO_PARAMETERS, type Parameters } from '../recipe/parameter-value.js';
+import type { MergeInputs, ModelEntry, OutputSlice, Recipe, SliceSource } from '../recipe/recipe.js';
+import { type ModelFacts, numberOf } from './sources.js';
 
 export interface SlotSource {
   readonly model: string;

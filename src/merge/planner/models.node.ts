@@ -1,12 +1,12 @@
 /** Opening the models that a recipe names, from disk. */
 import { readFile, stat } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
-import { modelIoError } from '../tensor/safetensors/io-error.js';
-import { openModel } from '../tensor/safetensors/reader.node.js';
-import { MergeError } from './errors.js';
-import { type ModelStore, type OpenedModels, openModelsFrom } from './planner-models.js';
-import type { ModelReference } from './recipe/model-reference.js';
-import type { Recipe } from './recipe/recipe.js';
+import { modelIoError } from '../../tensor/safetensors/io-error.js';
+import { openModel } from '../../tensor/safetensors/reader.node.js';
+import { MergeError } from '../errors.js';
+import type { ModelReference } from '../recipe/model-reference.js';
+import type { Recipe } from '../recipe/recipe.js';
+import { type ModelStore, type OpenedModels, openModelsFrom } from './models.js';
 
 export interface OpenModelsOptions {
   /** Folder that relative paths are tried in before the working folder: that of the recipe. */

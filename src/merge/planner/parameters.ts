@@ -1,10 +1,10 @@
 /** Values of a method's parameters for one tensor: the first scope that has one wins. */
-import type { MergeMethod, ParameterSpec } from '../combine/merge/method.js';
-import { nearest } from '../config/names.js';
-import type { OutputTensor } from './plan.js';
-import type { PlanProblem } from './planner-problems.js';
-import { evaluateParameter, matches, type Parameters } from './recipe/parameter-value.js';
-import type { Recipe } from './recipe/recipe.js';
+import type { MergeMethod, ParameterSpec } from '../../combine/merge/method.js';
+import { nearest } from '../../config/names.js';
+import type { OutputTensor } from '../plan.js';
+import { evaluateParameter, matches, type Parameters } from '../recipe/parameter-value.js';
+import type { Recipe } from '../recipe/recipe.js';
+import type { PlanProblem } from './problems.js';
 
 export interface ParameterSource {
   readonly model: string;

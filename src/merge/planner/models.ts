@@ -1,17 +1,12 @@
 /** Opening the models that a recipe names, wherever they lie. */
-import type { ModelSource } from '../tensor/safetensors/source.js';
-import { MergeError } from './errors.js';
-import {
-  type AdapterFacts,
-  COMPANION_NAMES,
-  type CompanionFile,
-  type ModelFacts,
-} from './planner-sources.js';
-import type { ModelReference } from './recipe/model-reference.js';
-import { type Recipe, referencesOf } from './recipe/recipe.js';
-import { openSidecar } from './sidecars/sidecar.js';
-import { SENTENCE_PIECE_FILES } from './tokenizer/output-files.js';
-import { readTokenizerFacts, type TokenizerFacts } from './tokenizer/vocabulary.js';
+import type { ModelSource } from '../../tensor/safetensors/source.js';
+import { MergeError } from '../errors.js';
+import type { ModelReference } from '../recipe/model-reference.js';
+import { type Recipe, referencesOf } from '../recipe/recipe.js';
+import { openSidecar } from '../sidecars/sidecar.js';
+import { SENTENCE_PIECE_FILES } from '../tokenizer/output-files.js';
+import { readTokenizerFacts, type TokenizerFacts } from '../tokenizer/vocabulary.js';
+import { type AdapterFacts, COMPANION_NAMES, type CompanionFile, type ModelFacts } from './sources.js';
 
 export interface OpenedModels {
   /** By the text of the reference: what `planMerge` takes. */

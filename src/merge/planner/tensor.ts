@@ -1,14 +1,14 @@
 /** One output tensor: which inputs it has, how they line up, its parameters and types. */
-import type { MergeMethod } from '../combine/merge/method.js';
-import { isFloatDtype, isTensorDtype } from '../tensor/safetensors/dtype.js';
-import type { InputTensor, OutputTensor, RowMapping, TensorDtype } from './plan.js';
-import type { AdapterTerms } from './planner-adapters.js';
-import { type MethodLookup, resolveParameters } from './planner-parameters.js';
-import type { PlanProblem } from './planner-problems.js';
-import { alignShapes, isTaskVectorMethod } from './planner-shapes.js';
-import type { SlotSource, TensorSlot } from './planner-slots.js';
-import type { ModelFacts } from './planner-sources.js';
-import type { RecipeDtype } from './recipe/recipe.js';
+import type { MergeMethod } from '../../combine/merge/method.js';
+import { isFloatDtype, isTensorDtype } from '../../tensor/safetensors/dtype.js';
+import type { InputTensor, OutputTensor, RowMapping, TensorDtype } from '../plan.js';
+import type { RecipeDtype } from '../recipe/recipe.js';
+import type { AdapterTerms } from './adapters.js';
+import { type MethodLookup, resolveParameters } from './parameters.js';
+import type { PlanProblem } from './problems.js';
+import { alignShapes, isTaskVectorMethod } from './shapes.js';
+import type { SlotSource, TensorSlot } from './slots.js';
+import type { ModelFacts } from './sources.js';
 
 export interface LoadedModel {
   readonly index: number;

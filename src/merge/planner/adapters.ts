@@ -1,8 +1,8 @@
 /** Low-rank adapters as terms of the tensors they change. Hu et al. 2021, arXiv 2106.09685: W + (alpha / r) B A. */
-import { isFloatDtype, isTensorDtype } from '../tensor/safetensors/dtype.js';
-import { MergeError } from './errors.js';
-import type { LowRankTerm } from './plan.js';
-import type { AdapterFacts, ModelFacts } from './planner-sources.js';
+import { isFloatDtype, isTensorDtype } from '../../tensor/safetensors/dtype.js';
+import { MergeError } from '../errors.js';
+import type { LowRankTerm } from '../plan.js';
+import type { AdapterFacts, ModelFacts } from './sources.js';
 
 export interface AdapterTerms {
   /** By name of the model's tensor. */

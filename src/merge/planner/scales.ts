@@ -2,9 +2,9 @@
  * Factors on the hidden state that enters each layer, as data-flow searches find them (arXiv 2403.13187, section 3.2). No weight of a
  * pre-norm block can hold them, so they stand in the configuration, and no merge drops them silently.
  */
-import { MergeError } from './errors.js';
-import type { LoadedModel } from './planner-tensor.js';
-import type { Recipe } from './recipe/recipe.js';
+import { MergeError } from '../errors.js';
+import type { Recipe } from '../recipe/recipe.js';
+import type { LoadedModel } from './tensor.js';
 
 /** Key of config.json. */
 export const INPUT_SCALES = 'merge_input_scales';

@@ -1,20 +1,20 @@
 /** The vocabulary of an output, the rows of its embeddings, and the tokenizer files that go with it. */
-import { MergeError } from './errors.js';
-import type { InputTensor, MergePlan, RowMapping } from './plan.js';
-import type { TensorSlot } from './planner-slots.js';
-import { COMPANION_NAMES, type ModelFacts, numberOf } from './planner-sources.js';
-import type { LoadedModel } from './planner-tensor.js';
-import type { Recipe, TokenizerSetting } from './recipe/recipe.js';
-import { chatTemplate } from './tokenizer/chat-template.js';
-import { differsFromBase, vocabularyFiles } from './tokenizer/output-files.js';
-import { mapRows, overrideRow, type RowOverride, type RowRule } from './tokenizer/rows.js';
+import { MergeError } from '../errors.js';
+import type { InputTensor, MergePlan, RowMapping } from '../plan.js';
+import type { Recipe, TokenizerSetting } from '../recipe/recipe.js';
+import { chatTemplate } from '../tokenizer/chat-template.js';
+import { differsFromBase, vocabularyFiles } from '../tokenizer/output-files.js';
+import { mapRows, overrideRow, type RowOverride, type RowRule } from '../tokenizer/rows.js';
 import {
   type ModelVocabulary,
   mergeVocabularies,
   readChatTemplate,
   type TokenizerFacts,
   type Vocabulary,
-} from './tokenizer/vocabulary.js';
+} from '../tokenizer/vocabulary.js';
+import type { TensorSlot } from './slots.js';
+import { COMPANION_NAMES, type ModelFacts, numberOf } from './sources.js';
+import type { LoadedModel } from './tensor.js';
 
 export interface VocabularyPlan {
   readonly vocabulary: Vocabulary;

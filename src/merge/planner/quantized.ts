@@ -1,11 +1,11 @@
 /** Quantized checkpoints in a plan: eight-bit weights with scales become floats; packed formats are refused, or copied byte for byte. */
-import type { MergeMethod } from '../combine/merge/method.js';
-import { isFloatDtype, isTensorDtype } from '../tensor/safetensors/dtype.js';
-import { scaledWeights, unquantizedConfig, unquantizedDtype } from '../tensor/safetensors/scales.js';
-import { MergeError } from './errors.js';
-import { parameterScopes } from './planner-parameters.js';
-import type { ModelFacts } from './planner-sources.js';
-import { type Recipe, referencesOf } from './recipe/recipe.js';
+import type { MergeMethod } from '../../combine/merge/method.js';
+import { isFloatDtype, isTensorDtype } from '../../tensor/safetensors/dtype.js';
+import { scaledWeights, unquantizedConfig, unquantizedDtype } from '../../tensor/safetensors/scales.js';
+import { MergeError } from '../errors.js';
+import { type Recipe, referencesOf } from '../recipe/recipe.js';
+import { parameterScopes } from './parameters.js';
+import type { ModelFacts } from './sources.js';
 
 export interface QuantizedModels {
   /** The models as tensors of floats: without the scales that were taken in. */

@@ -1,22 +1,22 @@
 /** From a recipe and the headers of its models to a plan: everything that can go wrong before a value is read goes wrong here. */
-import type { MergeMethod } from '../combine/merge/method.js';
-import { nearest } from '../config/names.js';
-import { architectureName, architectureOf } from './architecture/architecture.js';
-import { MergeError } from './errors.js';
-import type { MergePlan, OutputTensor, PlannedModel } from './plan.js';
-import { adapterTerms } from './planner-adapters.js';
-import { configDifferences, cutRows, outputConfig, sizeDifferences } from './planner-config.js';
-import { checkParameterNames, type MethodLookup, mixedSigns, unusedFilters } from './planner-parameters.js';
-import { type PlanProblem, throwProblems } from './planner-problems.js';
-import { settleQuantized } from './planner-quantized.js';
-import { plannedInputScales } from './planner-scales.js';
-import { isBaseAModel, type SlotContext, slotsOf, type TensorSlot } from './planner-slots.js';
-import type { ModelFacts } from './planner-sources.js';
-import { type LoadedModel, planTensor, type TensorPlanner } from './planner-tensor.js';
-import { planFiles, planVocabulary } from './planner-vocabulary.js';
-import { type MergeInputs, type Recipe, referencesOf } from './recipe/recipe.js';
-import { attachSidecars } from './sidecars/attach.js';
-import { sidecarFile } from './sidecars/sidecar.js';
+import type { MergeMethod } from '../../combine/merge/method.js';
+import { nearest } from '../../config/names.js';
+import { architectureName, architectureOf } from '../architecture/architecture.js';
+import { MergeError } from '../errors.js';
+import type { MergePlan, OutputTensor, PlannedModel } from '../plan.js';
+import { type MergeInputs, type Recipe, referencesOf } from '../recipe/recipe.js';
+import { attachSidecars } from '../sidecars/attach.js';
+import { sidecarFile } from '../sidecars/sidecar.js';
+import { adapterTerms } from './adapters.js';
+import { configDifferences, cutRows, outputConfig, sizeDifferences } from './config.js';
+import { checkParameterNames, type MethodLookup, mixedSigns, unusedFilters } from './parameters.js';
+import { type PlanProblem, throwProblems } from './problems.js';
+import { settleQuantized } from './quantized.js';
+import { plannedInputScales } from './scales.js';
+import { isBaseAModel, type SlotContext, slotsOf, type TensorSlot } from './slots.js';
+import type { ModelFacts } from './sources.js';
+import { type LoadedModel, planTensor, type TensorPlanner } from './tensor.js';
+import { planFiles, planVocabulary } from './vocabulary.js';
 
 export interface PlanOptions {
   /** The methods that a recipe may name. */

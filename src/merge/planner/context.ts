@@ -1,6 +1,6 @@
-import type { TensorContext } from '../combine/merge/method.js';
-import type { Kernels } from '../kernels/kernels.js';
-import type { MergePlan, OutputTensor } from './plan.js';
+import type { TensorContext } from '../../combine/merge/method.js';
+import type { Kernels } from '../../kernels/kernels.js';
+import type { MergePlan, OutputTensor } from '../plan.js';
 
 /** What a method is told of a planned tensor. */
 export function tensorContext(plan: MergePlan, output: OutputTensor, kernels: Kernels): TensorContext {

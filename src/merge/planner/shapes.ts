@@ -1,6 +1,6 @@
 /** Shapes of the inputs of one tensor: equal, cut to fit, or refused. */
-import type { InputTensor } from './plan.js';
-import type { PlanProblem } from './planner-problems.js';
+import type { InputTensor } from '../plan.js';
+import type { PlanProblem } from './problems.js';
 
 /** Methods for which the reference tool cuts all matrices of an embedding to their common top-left part. */
 const COMMON_CUT = ['linear', 'slerp', 'nuslerp', 'model_stock', 'arcee_fusion'];

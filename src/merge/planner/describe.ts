@@ -1,10 +1,10 @@
 /** What a plan will do, for `--dry-run`: as data, and as text for a person. */
-import { inWords } from '../combine/merge/parameters.js';
-import type { Kernels } from '../kernels/kernels.js';
-import { bytesOf } from '../tensor/safetensors/dtype.js';
-import type { InputTensor, MergePlan, OutputTensor, TensorDtype } from './plan.js';
-import { tensorContext } from './planner-context.js';
-import { gramLayers, layerBytes } from './sidecars/gram-layers.js';
+import { inWords } from '../../combine/merge/parameters.js';
+import type { Kernels } from '../../kernels/kernels.js';
+import { bytesOf } from '../../tensor/safetensors/dtype.js';
+import type { InputTensor, MergePlan, OutputTensor, TensorDtype } from '../plan.js';
+import { gramLayers, layerBytes } from '../sidecars/gram-layers.js';
+import { tensorContext } from './context.js';
 
 export interface TensorDescription {
   readonly name: string;

@@ -1,7 +1,7 @@
 /** What the planner has to know of a model; everything that can be had without reading a tensor. */
-import type { StoredDtype } from '../tensor/safetensors/dtype.js';
-import type { InputScale } from './plan.js';
-import type { TokenizerFacts } from './tokenizer/vocabulary.js';
+import type { StoredDtype } from '../../tensor/safetensors/dtype.js';
+import type { InputScale } from '../plan.js';
+import type { TokenizerFacts } from '../tokenizer/vocabulary.js';
 
 export interface TensorFacts {
   readonly dtype: StoredDtype;
