@@ -58,6 +58,7 @@ function planFusion(context: TensorContext, other: number): TensorMerge {
   const rankAt = (quantile: number): number => size - Math.trunc(Math.fround(quantile * (size - 1)));
   return {
     alignment: row,
+    workingBytes: divergences.byteLength + scores.byteLength,
     passes: [
       {
         accept: (inputs, offset) =>

@@ -12,6 +12,9 @@ import {
 } from './sparsifiers.js';
 import { nonFiniteCheck, planTaskVectors, rescaleNorm, taskVectorParameters } from './task-vectors.js';
 
+/** Words of scratch an element of a row: to rank the magnitudes of a row takes four copies. */
+const kRankWords = 4;
+
 /** How the elements of a tensor form rows: groups of `group` elements hold rows of `length`, their elements `stride` apart. */
 export interface RowShape {
   readonly length: number;
@@ -32,16 +35,18 @@ export function rowsOf(shape: readonly number[], size: number, strict: boolean):
 /**
  * Keeps the element of rank j of m in its row with probability density - epsilon + 2 epsilon j / (m - 1), `density` where m is 1; with
  * `expectation` divided by it.
+ *
+ * @param ranks - scratch of `kRankWords` words an element of a row, the same for all inputs.
  */
-export function magnitudeSampling(
+function magnitudeSampling(
   kernels: Kernels,
   rows: RowShape,
   { density, epsilon, expectation }: { density: number; epsilon: number; expectation: boolean },
   { key0, key1, site }: MaskAddress,
   onNonFinite: OnNonFinite,
+  ranks: () => Uint32Array,
 ): Sparsifier {
   const { length, stride, group } = rows;
-  const scratch = new Uint32Array(4 * length);
   const least = density - (length > 1 ? epsilon : 0);
   const slope = length > 1 ? (2 * epsilon) / (length - 1) : 0;
   return {
@@ -54,7 +59,7 @@ export function magnitudeSampling(
       const high = Math.floor(block / 2 ** 32);
       kernels.dropRankedDeltasF32(
         dst,
-        scratch,
+        ranks(),
         x,
         base,
         length,
@@ -106,9 +111,17 @@ function dellaMethod(name: string, elect: boolean): MergeMethod {
       const { kernels, shape, size, strict } = context;
       const densities = perModelOf(method, context, 'density');
       const epsilons = perModelOf(method, context, 'epsilon');
+      const rows = rowsOf(shape, size, strict);
+      let scratch: Uint32Array | undefined;
+      const ranks = (): Uint32Array => {
+        scratch ??= new Uint32Array(kRankWords * rows.length);
+        return scratch;
+      };
+      const room = context.spareBytes && context.spareBytes / context.models.length;
       return planTaskVectors(method, context, {
         elect,
         ownExpectation: true,
+        workingBytes: kRankWords * 4 * rows.length,
         sparsifier(k) {
           const density = densities[k];
           if (density >= 1) return undefined;
@@ -117,13 +130,14 @@ function dellaMethod(name: string, elect: boolean): MergeMethod {
           const norm = rescaleNorm(method, context);
           const sampling = magnitudeSampling(
             kernels,
-            rowsOf(shape, size, strict),
+            rows,
             { density, epsilon: epsilons[k], expectation: norm === 'expectation' },
             maskAddress(context, k),
             nonFiniteCheck(method, context, k),
+            ranks,
           );
           // The L1 norm takes a sweep of its own.
-          return norm === 'l1' ? remembered(kernels, size, sampling) : sampling;
+          return norm === 'l1' ? remembered(kernels, size, sampling, room) : sampling;
         },
       });
     },

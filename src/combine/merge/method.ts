@@ -60,6 +60,8 @@ export interface TensorContext {
   readonly strict: boolean;
   /** What Model Stock gives for task vectors that cancel: an error (default), or the base, which is the limit of its clamped ratio. */
   readonly onSingular?: 'throw' | 'base';
+  /** Bytes that may be kept to save time, as masks that are dear to find again; changes no value. Default: no bound. */
+  readonly spareBytes?: number;
 }
 
 export interface TensorMerge {
@@ -68,6 +70,8 @@ export interface TensorMerge {
    * The stream also keeps them multiples of 65,536 where it can, so that sums have one shape whatever the memory.
    */
   readonly alignment?: number;
+  /** Bytes of its own that grow with the tensor or its rows, where they are more than a few blocks; `spareBytes` not counted. Default: 0. */
+  readonly workingBytes?: number;
   /** Statistics passes in order; each sees all chunks of all inputs once, in order of `offset`. */
   readonly passes: readonly StatisticsPass[];
   /**

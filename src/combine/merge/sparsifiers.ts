@@ -69,17 +69,25 @@ export function magnitudeBand(
   };
 }
 
-/** Elements of a tensor whose mask is remembered: 16 MiB an input at most. */
-const kMostRemembered = 1 << 27;
+/** Bytes of the mask of a tensor at most, however much memory there is. */
+const kMostRemembered = 1 << 24;
 
 /**
  * The same sparsifier, which remembers one bit an element of what it kept, for sweeps after the first: where a mask is dear to find. What
- * it keeps has to be the delta itself, unscaled. Rows that are no multiple of 8 elements, and tensors above 2^27, are found again each time.
+ * it keeps has to be the delta itself, unscaled. Where rows are no multiple of 8 elements, or a mask takes more than 16 MiB or more than
+ * there is room for, the entries are found again each time.
  *
  * @param size - elements of the tensor.
+ * @param room - bytes that the mask may take.
  */
-export function remembered(kernels: Kernels, size: number, sparsifier: Sparsifier): Sparsifier {
-  if (sparsifier.alignment % 8 !== 0 || size > kMostRemembered) return sparsifier;
+export function remembered(
+  kernels: Kernels,
+  size: number,
+  sparsifier: Sparsifier,
+  room = kMostRemembered,
+): Sparsifier {
+  const maskBytes = Math.ceil(size / 8);
+  if (sparsifier.alignment % 8 !== 0 || maskBytes > Math.min(room, kMostRemembered)) return sparsifier;
   let bits = new Uint8Array(0);
   /** Bits up to this element are known. */
   let known = 0;
@@ -93,7 +101,7 @@ export function remembered(kernels: Kernels, size: number, sparsifier: Sparsifie
       }
       sparsifier.apply(dst, x, base, offset);
       if (offset !== known) return;
-      if (known === 0) bits = new Uint8Array(Math.ceil(size / 8));
+      if (known === 0) bits = new Uint8Array(maskBytes);
       kernels.packNonZeroU8(bits.subarray(offset / 8, Math.ceil(end / 8)), dst);
       known = end;
     },

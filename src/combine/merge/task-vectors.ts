@@ -30,6 +30,8 @@ export interface TaskVectorRules {
   sparsifier?(k: number): Sparsifier | undefined;
   /** The sparsifier divides by the probabilities of its elements itself where `rescale_norm` is `expectation`. */
   readonly ownExpectation?: boolean;
+  /** What the sparsifiers share, as `workingBytes` of {@link TensorMerge}. */
+  readonly workingBytes?: number;
 }
 
 /**
@@ -105,10 +107,13 @@ export function planTaskVectors(
     };
   }
   const step = pieceLength(alignment);
+  // Task vectors of a piece, and one that is masked: more than the usual where rows are.
+  const pieces = step > kPiece ? 4 * step * (others.length + 1) : 0;
   const deltas = others.map(() => new Float32Array(0));
   let scales: Float64Array | undefined;
   return {
     alignment,
+    workingBytes: pieces + (rules.workingBytes ?? 0),
     passes,
     ...(measured.length > 0 && { statistics: () => magnitudes(measured, context.size) }),
     combine(out, inputs, offset) {

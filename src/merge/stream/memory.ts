@@ -13,6 +13,8 @@ const USUAL_SLOT = 12 << 20;
 const FILE_CHUNK = 1 << 22;
 /** Float32 vectors of a piece that a lane holds besides the inputs: the result and the scratch of methods. */
 const SCRATCH_VECTORS = 4;
+/** Of what a lane has, the part for what methods keep to save time. */
+const SPARE = 1 / 4;
 
 /** The buffers of a stream. */
 export interface MemoryPlan {
@@ -24,14 +26,20 @@ export interface MemoryPlan {
   readonly slotBytes: number;
   /** Bytes that the slots of a lane may take where a method wants more at once. */
   readonly laneBytes: number;
+  /** Bytes of a lane besides, which methods may keep to save time. */
+  readonly spareBytes: number;
+  /** Bytes that the process and its lanes take before their slots. */
+  readonly fixed: number;
 }
 
 export function planMemory(budget: number, lanes: number, threads: boolean, mostInputs: number): MemoryPlan {
   const scratch = (mostInputs + SCRATCH_VECTORS) * BLOCK * 4;
   const fixed = PROCESS_BYTES + lanes * ((threads ? THREAD_BYTES : 0) + scratch);
   const free = Math.max(0, budget - fixed);
-  const laneBytes = Math.floor(free / lanes);
-  return { budget, lanes, free, slotBytes: Math.min(USUAL_SLOT, Math.floor(laneBytes / SLOTS)), laneBytes };
+  const spareBytes = Math.floor((free / lanes) * SPARE);
+  const laneBytes = Math.floor(free / lanes) - spareBytes;
+  const slotBytes = Math.min(USUAL_SLOT, Math.floor(laneBytes / SLOTS));
+  return { budget, lanes, free, slotBytes, laneBytes, spareBytes, fixed };
 }
 
 /** A tensor, or a share of one, that is to be cut into chunks. */
@@ -46,6 +54,8 @@ export interface ChunkNeeds {
   readonly slotWidth: number;
   /** The same for those that the lane reads from files, and writes to one, by itself. */
   readonly fileWidth: number;
+  /** Bytes that the method keeps besides a few blocks. */
+  readonly workingBytes: number;
 }
 
 /**
@@ -55,21 +65,22 @@ export interface ChunkNeeds {
  */
 export function chunkElements(
   memory: MemoryPlan,
-  { tensor, size, unit, inputs, slotWidth, fileWidth }: ChunkNeeds,
+  { tensor, size, unit, inputs, slotWidth, fileWidth, workingBytes }: ChunkNeeds,
 ): number {
   const first = Math.min(unit, size);
   // Places are aligned to 64 bytes.
   const aligning = 64 * (inputs + 1);
   // Units beyond the usual piece are read and widened whole.
   const piece = Math.max(0, first - BLOCK) * (4 * (inputs + SCRATCH_VECTORS) + fileWidth);
-  const least = (first * slotWidth + aligning) * SLOTS + piece;
+  const besides = piece + workingBytes;
+  const least = (first * slotWidth + aligning) * SLOTS + besides;
   if (least > memory.laneBytes)
     throw new MemoryBudgetError(
       tensor,
-      memory.budget + (least - memory.laneBytes) * memory.lanes,
+      memory.fixed + Math.ceil(least / (1 - SPARE)) * memory.lanes,
       memory.budget,
     );
-  const room = Math.min(memory.slotBytes, Math.floor((memory.laneBytes - piece) / SLOTS)) - aligning;
+  const room = Math.min(memory.slotBytes, Math.floor((memory.laneBytes - besides) / SLOTS)) - aligning;
   const most = slotWidth === 0 ? FILE_CHUNK : Math.floor(room / slotWidth);
   return size <= most ? size : Math.max(unit, Math.floor(most / unit) * unit);
 }

@@ -12,7 +12,7 @@ import type { Lane } from './lane.js';
 import { carve, chunkElements, type MemoryPlan, SLOTS, slotFor } from './memory.js';
 import { type Share, schedule } from './schedule.js';
 import { noteOfReport, reportOfNote, type TensorReport } from './tensor-report.js';
-import type { ChunkResult, TaskStart } from './tensor-task.js';
+import type { ChunkResult, TaskShape, TaskStart } from './tensor-task.js';
 
 export interface StreamProgress {
   readonly tensorsDone: number;
@@ -85,7 +85,7 @@ interface InputReader {
 interface Begun {
   readonly share: Share;
   readonly id: number;
-  readonly shape: Promise<{ unit: number; passes: number }>;
+  readonly shape: Promise<TaskShape>;
   readonly readers: readonly InputReader[];
   readonly target?: FileRange;
 }
@@ -184,8 +184,13 @@ class StreamRun {
     const files = lane.reachesFiles && output.method !== undefined;
     const readers = output.inputs.map((input) => this.#readerOf(input, files));
     const target = files ? this.options.writer.rangeOf?.(output.name) : undefined;
-    if (isCopied(output)) return { share, id, readers, shape: Promise.resolve({ unit: 1, passes: 0 }) };
-    const start = { ...startOf(this.options.plan, output), inputs: readers.map(({ dtype }) => dtype) };
+    if (isCopied(output))
+      return { share, id, readers, shape: Promise.resolve({ unit: 1, passes: 0, workingBytes: 0 }) };
+    const start = {
+      ...startOf(this.options.plan, output),
+      inputs: readers.map(({ dtype }) => dtype),
+      spareBytes: this.options.memory.spareBytes,
+    };
     const shape = lane.begin(id, start);
     shape.catch(() => {});
     return { share, id, readers, target, shape };
@@ -193,7 +198,7 @@ class StreamRun {
 
   async *#chunks({ share, id, shape, readers, target }: Begun): AsyncGenerator<Step> {
     const { output, begin, end } = share;
-    const { unit, passes } = await shape;
+    const { unit, passes, workingBytes } = await shape;
     const width = (inFile: boolean): number =>
       readers.reduce(
         (sum, { dtype, range }) => sum + ((range !== undefined) === inFile ? bytesOf(dtype, 1) : 0),
@@ -206,6 +211,7 @@ class StreamRun {
       inputs: readers.length,
       slotWidth: width(false),
       fileWidth: width(true),
+      workingBytes,
     });
     const common = { share, id, readers, target };
     if (chunk >= end - begin && begin === 0 && end === sizeOf(output.shape)) {

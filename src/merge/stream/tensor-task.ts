@@ -31,6 +31,8 @@ export interface TaskStart {
   readonly output: StoredDtype;
   /** Input that the change of the tensor is measured against. */
   readonly reference: number;
+  /** Bytes that the method may keep to save time. */
+  readonly spareBytes?: number;
 }
 
 /** What the stream has to know of it. */
@@ -38,6 +40,8 @@ export interface TaskShape {
   /** Chunks begin at multiples of so many elements. */
   readonly unit: number;
   readonly passes: number;
+  /** Bytes that the method keeps besides a few blocks. */
+  readonly workingBytes: number;
 }
 
 export interface ChunkCommand {
@@ -123,13 +127,16 @@ export class TensorTask {
     private readonly scratch: Scratch,
     private readonly files?: FileAccess,
   ) {
-    const { tensor, shape, size, models, base, perModel, global, seed, strict } = start;
+    const { tensor, shape, size, models, base, perModel, global, seed, strict, spareBytes } = start;
     this.#inputs = start.inputs.map((dtype) => createCodec(kernels, dtype, `tensor ${tensor}`));
     this.#output = createCodec(kernels, start.output, `tensor ${tensor}`);
     this.#rounding = start.rounding && createCodec(kernels, start.rounding);
     this.#merge =
-      method?.plan({ kernels, tensor, shape, size, models, base, perModel, global, seed, strict }) ?? convert;
-    this.shape = { unit: unitOf(this.#merge.alignment ?? 1, size), passes: this.#merge.passes.length };
+      method?.plan({
+        ...{ kernels, tensor, shape, size, models, base, perModel, global, seed, strict, spareBytes },
+      }) ?? convert;
+    const { alignment = 1, passes, workingBytes = 0 } = this.#merge;
+    this.shape = { unit: unitOf(alignment, size), passes: passes.length, workingBytes };
   }
 
   run(command: ChunkCommand): ChunkResult | undefined {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type MergeOptions, mergeRecipe, planRecipe } from '../../../src/merge/merge.node.js';
+import { MemoryBudgetError } from '../../../src/merge/stream/errors.js';
 import { readBytes, readValues, recipeOf, temporaryFolder, writeFamily } from './fixtures.js';
 
 const TUNES = 3;
@@ -36,6 +37,38 @@ describe('the bytes of a merge', () => {
       expect((await readBytes(await merged(method, options))).equals(plain), JSON.stringify(options)).toBe(
         true,
       );
+  });
+
+  it.each([
+    ...METHODS.map((method) => [method, '']),
+    ['model_stock', 'parameters: {filter_wise: true}\n'],
+    ['della', 'parameters: {rescale: false}\n'],
+  ])('%s: are the same with the memory that the refusal of too little names (%s)', async (method, more) => {
+    const plain = await readBytes(await merged(method, { workers: 0 }, more));
+    for (const workers of [0, 1, 2]) {
+      const refusal: unknown = await merged(method, { workers, memory: 1 }, more).catch((error) => error);
+      expect(refusal).toBeInstanceOf(MemoryBudgetError);
+      const { neededBytes } = refusal as MemoryBudgetError;
+      const enough = await merged(method, { workers, memory: neededBytes }, more).catch((error) =>
+        // The tensors are met in order; a later one may need more than the first.
+        merged(method, { workers, memory: (error as MemoryBudgetError).neededBytes }, more),
+      );
+      expect((await readBytes(enough)).equals(plain)).toBe(true);
+    }
+  });
+
+  it.each(['arcee_fusion', 'nuslerp'])('%s: are the same in one chunk and in several', async (method) => {
+    const recipe = `merge_method: ${method}\nbase_model: base\nmodels:\n${
+      method === 'nuslerp'
+        ? '  - model: tune1\n    parameters: {weight: 0.4}\n  - model: tune2\n    parameters: {weight: 0.6}\nparameters: {nuslerp_row_wise: true}\n'
+        : '  - model: base\n  - model: tune1\n'
+    }`;
+    const run = async (options: MergeOptions): Promise<Buffer> => {
+      const out = join(folder, `out${number++}`);
+      await mergeRecipe(recipe, out, { baseFolder: folder, sync: false, workers: 0, ...options });
+      return readBytes(out);
+    };
+    expect((await run({ memory: TIGHT })).equals(await run({}))).toBe(true);
   });
 
   it('are the same tensors for any size of the files', async () => {
