@@ -1,7 +1,9 @@
 /** heddle on Node: the library with files behind it. */
 
 export { loadConfig } from './federation/config/load.node.js';
-export { type MergeOptions, mergeRecipe, planRecipe } from './merge/merge.node.js';
+export { mergeRecipe } from './merge/merge.node.js';
+export type { MergeOptions } from './merge/merge-options.node.js';
+export { planRecipe } from './merge/plan-recipe.node.js';
 export * from './public.js';
 export {
   type NodeSimulationOptions,

@@ -11,7 +11,8 @@ import {
   type SearchFileContext,
   searchOf,
 } from '../merge/evolve/search-file.js';
-import { mergeRecipe, planRecipe } from '../merge/merge.node.js';
+import { mergeRecipe } from '../merge/merge.node.js';
+import { planRecipe } from '../merge/plan-recipe.node.js';
 import { formatNumber, formatSeconds } from '../report/format.js';
 import { UsageError } from './errors.js';
 import { checkModels, searchKeeper, startingPoint } from './evolve-files.js';

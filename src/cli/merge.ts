@@ -1,6 +1,7 @@
 import Table from 'cli-table3';
 import { Command, Option } from 'commander';
-import { mergeRecipe, planRecipe } from '../merge/merge.node.js';
+import { mergeRecipe } from '../merge/merge.node.js';
+import { planRecipe } from '../merge/plan-recipe.node.js';
 import { formatPlan } from '../merge/planner/describe.js';
 import type { LayerChange, MergeSummary } from '../merge/summary.js';
 import { formatBytes, formatNumber, formatPercent, formatSeconds, printable } from '../report/format.js';

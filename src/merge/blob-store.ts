@@ -4,7 +4,7 @@ import { type ModelBlob, openModelBlobs } from '../tensor/safetensors/blob-reade
 import { ModelFileError } from '../tensor/safetensors/errors.js';
 import { MergeError } from './errors.js';
 import type { ModelStore } from './planner/models.js';
-import { normalisePath } from './recipe/model-reference.js';
+import { longestFolder, normalisePath } from './recipe/model-reference.js';
 
 /**
  * The files of a model: one safetensors file; or what its folder holds (shards, index, `config.json`, tokenizer), by name or as the
@@ -22,7 +22,7 @@ export function createBlobStore(models: ReadonlyMap<string, ModelFiles>): BlobSt
   const named = new Map([...models].map(([name, files]) => [normalisePath(name), filesOf(name, files)]));
   /** A path is the name of a model, or that and the name of a file. */
   const locate = (path: string): ModelBlob | undefined => {
-    const model = [...named.keys()].find((name) => path.startsWith(`${name}/`));
+    const model = longestFolder(named.keys(), path);
     const files = model === undefined ? undefined : named.get(model);
     return model !== undefined && files instanceof Map ? files.get(path.slice(model.length + 1)) : undefined;
   };

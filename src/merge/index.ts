@@ -7,7 +7,9 @@ export {
 } from './evolve/command-fitness.node.js';
 export { createMemoryMerger, type MemoryMerger, type MemoryTensor } from './evolve/memory-merge.node.js';
 export * from './exports.js';
-export { type MergeOptions, mergeRecipe, planRecipe } from './merge.node.js';
+export { mergeRecipe } from './merge.node.js';
+export type { MergeOptions } from './merge-options.node.js';
+export { planRecipe } from './plan-recipe.node.js';
 export { type GatherOptions, type GatherReport, gatherSidecars } from './sidecars/gather.node.js';
 export { SoupTraceError } from './soup/errors.js';
 export {

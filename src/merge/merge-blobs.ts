@@ -3,10 +3,9 @@ import { recipeMethods } from '../combine/merge/registry.js';
 import { InvalidArgumentError } from '../errors.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { withKernels } from '../tensor/safetensors/flat-model.js';
-import type { ModelSource } from '../tensor/safetensors/source.js';
 import { createMemoryWriter } from '../tensor/safetensors/writer-memory.js';
 import { type BlobStore, createBlobStore, type ModelFiles } from './blob-store.js';
-import { filesBeside } from './files-beside.js';
+import { runPlanned, sourcesOf } from './planned-run.js';
 import { checkMethods } from './planner/context.js';
 import { describePlan, type PlanDescription } from './planner/describe.js';
 import { openModelsFrom } from './planner/models.js';
@@ -14,13 +13,11 @@ import { type PlanOptions, planMerge } from './planner/planner.js';
 import { documentOrder } from './recipe/documents.js';
 import { parseRecipes } from './recipe/parse.js';
 import type { Recipe } from './recipe/recipe.js';
-import { runNotes } from './run-notes.js';
 import { checkSidecars } from './sidecars/check.js';
-import { runPlan } from './sidecars/run.js';
 import { createInlineLane } from './stream/lane.js';
 import { planMemory } from './stream/memory.js';
 import type { StreamProgress } from './stream/stream.js';
-import { layerChanges, type MergeSummary } from './summary.js';
+import type { MergeSummary } from './summary.js';
 
 export interface MergeBlobsOptions extends Omit<PlanOptions, 'methods'> {
   /** Name of the recipe in messages. Default: `recipe`. */
@@ -115,73 +112,29 @@ async function mergeDocument(
   text: string,
   store: BlobStore,
   kernels: Kernels,
-  options: MergeBlobsOptions,
+  { signal, onProgress, seed, strict, ...options }: MergeBlobsOptions,
 ): Promise<MergedBlobs> {
   const began = performance.now();
-  const { signal, onProgress, seed, strict } = options;
   const inputs = await openModelsFrom(recipe, store);
   try {
-    const plan = planMerge(recipe, inputs.models, { ...options, methods });
-    const sources = plan.models.map(({ path }) => inputs.sources.get(path) as ModelSource);
+    const plan = planMerge(recipe, inputs.models, { ...options, seed, strict, methods });
+    const sources = sourcesOf(plan, inputs);
     checkMethods(plan, kernels);
     await checkSidecars(plan, sources, signal);
-    const mostInputs = Math.max(0, ...plan.outputs.map((output) => output.inputs.length));
-    const memory = planMemory(BUFFER_BYTES, 1, false, mostInputs);
     const writer = createMemoryWriter('the merged model', plan.outputs, store.read);
     const lane = createInlineLane(kernels);
     try {
-      const result = await runPlan({
-        plan,
-        sources,
-        writer,
+      const { resumedTensors: _, ...summary } = await runPlanned({
+        ...{ plan, sources, writer, kernels, began, recipe: text, method: recipe.method },
+        ...{ seed, strict, signal, onProgress },
         lanes: [lane],
-        memory,
-        kernels,
-        signal,
-        onProgress,
+        memory: planMemory(plan, BUFFER_BYTES),
       });
-      const notes = [...result.notes, ...runNotes(plan, result)];
-      const noted = { ...plan, warnings: [...plan.warnings, ...notes] };
-      const beside = await filesBeside(noted, result, {
-        recipe: text,
-        seed,
-        strict,
-        sources,
-        modelCard: true,
-      });
-      for (const { name, from, content } of beside)
-        await writer.addFile(name, from === undefined ? (content ?? '') : { from });
-      const written = await writer.commit();
-      const seconds = (performance.now() - began) / 1000;
-      const parameters = plan.outputs.reduce((sum, { shape }) => sum + product(shape), 0);
-      return {
-        files: writer.files,
-        summary: {
-          files: written.files,
-          method: recipe.method,
-          models: plan.models
-            .filter(({ sidecar }) => sidecar === undefined)
-            .map(({ reference }) => reference),
-          tensors: plan.outputs.length,
-          parameters,
-          bytes: written.bytes,
-          bytesRead: result.bytesRead,
-          seconds,
-          parametersPerSecond: parameters / seconds,
-          backend: kernels.backend,
-          nonFinite: result.tensors.reduce((sum, { nonFinite }) => sum + nonFinite, 0),
-          layers: layerChanges(result.tensors),
-          warnings: [...new Set([...noted.warnings, ...sources.flatMap(({ warnings }) => warnings)])],
-        },
-      };
+      return { files: writer.files, summary };
     } finally {
       await lane.dispose();
     }
   } finally {
     await inputs.close();
   }
-}
-
-function product(shape: readonly number[]): number {
-  return shape.reduce((n, size) => n * size, 1);
 }

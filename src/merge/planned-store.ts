@@ -3,13 +3,14 @@ import { bytesOf } from '../tensor/safetensors/dtype.js';
 import type { ModelSource, TensorInfo } from '../tensor/safetensors/source.js';
 import type { MergePlan } from './plan.js';
 import type { ModelStore } from './planner/models.js';
+import { longestFolder } from './recipe/model-reference.js';
 
 /** A store that finds planned outputs by their names, and all else where `store` does. */
 export function withPlanned(store: ModelStore, plans: ReadonlyMap<string, MergePlan>): ModelStore {
   const fileOf = (path: string) => {
-    for (const [name, plan] of plans)
-      if (path.startsWith(`${name}/`)) return { plan, file: path.slice(name.length + 1) };
-    return undefined;
+    const name = longestFolder(plans.keys(), path);
+    const plan = name === undefined ? undefined : plans.get(name);
+    return name === undefined || plan === undefined ? undefined : { plan, file: path.slice(name.length + 1) };
   };
   const content = async <T>(
     path: string,

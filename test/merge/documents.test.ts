@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { mergeRecipe, planRecipe } from '../../src/merge/merge.node.js';
+import { mergeRecipe } from '../../src/merge/merge.node.js';
+import { planRecipe } from '../../src/merge/plan-recipe.node.js';
 import { formatPlan } from '../../src/merge/planner/describe.js';
 import { f32, writeModelFolder } from './model-files.js';
 import { readBytes, temporaryFolder, uniform } from './stream/fixtures.js';
@@ -64,5 +65,31 @@ describe('recipes of several documents', () => {
         className,
       });
     expect(existsSync(out)).toBe(false);
+  });
+
+  it('leave no folder behind where a value ends the last one', async () => {
+    const bad = uniform(9, 3);
+    bad[4] = Number.NaN;
+    writeModelFolder(join(folder, 'bad'), {
+      'embed_tokens.weight': f32([2, 3], uniform(6, 0)),
+      'h.0.w': f32([3, 3], bad),
+    });
+    const out = join(folder, 'ended', 'here');
+    const recipe = `name: half\nmerge_method: linear\nmodels: [{model: a, parameters: {weight: 1}}]\n---\nmerge_method: linear\nmodels: [{model: half}, {model: bad}]\nparameters: {weight: 1}\n`;
+    await expect(mergeRecipe(recipe, out, { baseFolder: folder })).rejects.toMatchObject({
+      code: 'ERR_NONFINITE_INPUT',
+    });
+    expect(existsSync(out)).toBe(false);
+  });
+
+  it('name the function that was called where options or recipe are wrong', async () => {
+    const messageOf = (promise: Promise<unknown>): Promise<string> =>
+      promise.then(
+        () => '',
+        (error: Error) => error.message,
+      );
+    expect(await messageOf(planRecipe(UNION, { workers: -1 }))).toMatch(/^planRecipe: workers/);
+    expect(await messageOf(planRecipe(join(folder, 'none.yml')))).toMatch(/^planRecipe: the recipe/);
+    expect(await messageOf(mergeRecipe(join(folder, 'none.yml'), 'x'))).toMatch(/^mergeRecipe: the recipe/);
   });
 });

@@ -3,7 +3,8 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { HeddleError } from '../../src/errors.js';
-import { type MergeOptions, mergeRecipe } from '../../src/merge/merge.node.js';
+import { mergeRecipe } from '../../src/merge/merge.node.js';
+import type { MergeOptions } from '../../src/merge/merge-options.node.js';
 import { f32, type RawTensor, raw, tensorFile, writeFiles, writeModelFolder } from './model-files.js';
 import { temporaryFolder } from './stream/fixtures.js';
 

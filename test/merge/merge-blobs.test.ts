@@ -153,6 +153,23 @@ describe('recipes over files in memory', () => {
     ).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
   });
 
+  it('finds the files of a model whose name begins with that of another', async () => {
+    const bytes = new Uint8Array(readFileSync(join(golden, 'linear-bf16', 'a', 'model.safetensors')));
+    const model = (note: string): ModelFiles =>
+      new Map([
+        ['model.safetensors', new Blob([bytes])],
+        ['generation_config.json', new Blob([JSON.stringify({ note })])],
+      ]);
+    const recipe = 'merge_method: passthrough\nmodels: [{model: a/b}]\n';
+    for (const models of [
+      { a: model('outer'), 'a/b': model('inner') },
+      { 'a/b': model('inner'), a: model('outer') },
+    ]) {
+      const { files } = await mergeRecipeBlobs(recipe, models);
+      expect(Buffer.from(files.get('generation_config.json') ?? []).toString()).toContain('inner');
+    }
+  });
+
   it('reports progress, and stops when it is told to', async () => {
     const folder = await temporaryFolder();
     await writeFamily(folder, 2);

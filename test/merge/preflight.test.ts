@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { planRecipe } from '../../src/merge/merge.node.js';
+import { planRecipe } from '../../src/merge/plan-recipe.node.js';
 import { f32, writeModelFolder } from './model-files.js';
 import { temporaryFolder, uniform } from './stream/fixtures.js';
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { mergeRecipe, planRecipe } from '../../src/merge/merge.node.js';
+import { mergeRecipe } from '../../src/merge/merge.node.js';
+import { planRecipe } from '../../src/merge/plan-recipe.node.js';
 import { createScaler, findScales } from '../../src/tensor/safetensors/scales.js';
 import {
   f32,

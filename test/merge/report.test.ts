@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { mergeRecipe } from '../../src/merge/merge.node.js';
@@ -122,5 +122,11 @@ describe('the model card', () => {
     const { warnings } = await mergeRecipe(SLERP, out, { baseFolder: folder, overwrite: true });
     expect(warnings.join()).toMatch(/README\.md was there before and is kept/);
     expect(readFileSync(join(out, 'README.md'), 'utf8')).toBe('my notes');
+    // What cannot be read may be somebody's too.
+    rmSync(join(out, 'README.md'));
+    mkdirSync(join(out, 'README.md'));
+    expect((await mergeRecipe(SLERP, out, { baseFolder: folder, overwrite: true })).warnings.join()).toMatch(
+      /README\.md was there before and is kept/,
+    );
   });
 });

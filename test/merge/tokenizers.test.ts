@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { mergeRecipe, planRecipe } from '../../src/merge/merge.node.js';
+import { mergeRecipe } from '../../src/merge/merge.node.js';
+import { planRecipe } from '../../src/merge/plan-recipe.node.js';
 import {
   appendPieces,
   type Piece,

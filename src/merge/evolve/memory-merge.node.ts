@@ -6,9 +6,9 @@ import { recipeMethods } from '../../combine/merge/registry.js';
 import { HeddleError } from '../../errors.js';
 import type { Kernels } from '../../kernels/kernels.js';
 import { bytesOf, dtypeBits, type StoredDtype } from '../../tensor/safetensors/dtype.js';
-import type { ModelSource } from '../../tensor/safetensors/source.js';
 import type { ModelWriter } from '../../tensor/safetensors/writer.js';
 import type { MergePlan, OutputTensor } from '../plan.js';
+import { sourcesOf } from '../planned-run.js';
 import type { OpenedModels } from '../planner/models.js';
 import { openModels } from '../planner/models.node.js';
 import { planMerge } from '../planner/planner.js';
@@ -69,9 +69,8 @@ export function createMemoryMerger(kernels: Kernels, options: MemoryMergerOption
     const recipe = parseRecipe(text, { source: 'the candidate' });
     const models = await modelsOf(recipe);
     const plan = planMerge(recipe, models.models, { methods });
-    const sources = plan.models.map(({ path }) => models.sources.get(path) as ModelSource);
-    const mostInputs = Math.max(0, ...plan.outputs.map((output) => output.inputs.length));
-    const memory = planMemory(BUFFER_BYTES, 1, false, mostInputs);
+    const sources = sourcesOf(plan, models);
+    const memory = planMemory(plan, BUFFER_BYTES);
     const target = memoryWriter(plan, held);
     try {
       const lanes = [lane.again()];

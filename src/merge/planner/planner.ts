@@ -1,6 +1,7 @@
 /** From a recipe and the headers of its models to a plan: everything that can go wrong before a value is read goes wrong here. */
 import type { MergeMethod } from '../../combine/merge/method.js';
 import { nearest } from '../../config/names.js';
+import { InvalidArgumentError } from '../../errors.js';
 import { architectureName, architectureOf } from '../architecture/architecture.js';
 import { MergeError } from '../errors.js';
 import type { MergePlan, OutputTensor, PlannedModel } from '../plan.js';
@@ -18,6 +19,9 @@ import type { ModelFacts } from './sources.js';
 import { type LoadedModel, planTensor, type TensorPlanner } from './tensor.js';
 import { planFiles, planVocabulary } from './vocabulary.js';
 
+const kRawTensors = ['error', 'union', 'intersection'] as const;
+export type RawTensors = (typeof kRawTensors)[number];
+
 export interface PlanOptions {
   /** The methods that a recipe may name. */
   readonly methods: MethodLookup;
@@ -28,7 +32,7 @@ export interface PlanOptions {
   /** Cuts embeddings of different sizes to their common rows instead of refusing them. Default: false; strict always does. */
   readonly allowSubmatrix?: boolean;
   /** Models without config.json whose tensors differ in names: refuse, merge whichever models have one, or drop it. Default: `error`. */
-  readonly rawTensors?: 'error' | 'union' | 'intersection';
+  readonly rawTensors?: RawTensors;
   /** Merges models whose configurations name different architectures. Default: false. */
   readonly allowMixedArchitectures?: boolean;
   /** A model without a readable tokenizer counts as having the base's. Default: false. */
@@ -42,13 +46,16 @@ export interface PlanOptions {
  *
  * @param given - every model of `referencesOf(recipe)`, by the text of its reference.
  * @throws {MergeError} with the class of what is wrong; tensors that are missing or do not fit are listed together.
+ * @throws {InvalidArgumentError} for an option that has no such value.
  */
 export function planMerge(
   recipe: Recipe,
   given: ReadonlyMap<string, ModelFacts>,
   options: PlanOptions,
 ): MergePlan {
-  const { methods, strict = false } = options;
+  const { methods, strict = false, rawTensors = 'error' } = options;
+  if (!kRawTensors.includes(rawTensors))
+    throw new InvalidArgumentError('planMerge', 'rawTensors', kRawTensors.join(', '), rawTensors);
   // The reference tool has no methods that merge by measurements.
   const names = methods.names.filter((name) => !strict || sidecarFile(name) === undefined);
   const method = names.includes(recipe.method) ? methods.get(recipe.method) : undefined;
@@ -96,7 +103,7 @@ export function planMerge(
     dtype: recipe.dtype,
     outDtype: recipe.outDtype,
     raw: architecture.raw,
-    rawTensors: options.rawTensors ?? 'error',
+    rawTensors,
     allowSubmatrix: options.allowSubmatrix ?? false,
     strict,
     problems,

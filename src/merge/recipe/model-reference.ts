@@ -56,3 +56,11 @@ export function normalisePath(path: string): string {
     .replace(/(?<=.)\/+$/, '');
   return short === '' ? '.' : short;
 }
+
+/** The folder, of those given, that a path lies in; where one is within another, the inner one. */
+export function longestFolder(folders: Iterable<string>, path: string): string | undefined {
+  let longest: string | undefined;
+  for (const folder of folders)
+    if (path.startsWith(`${folder}/`) && folder.length > (longest?.length ?? -1)) longest = folder;
+  return longest;
+}

@@ -1,4 +1,5 @@
 /** How a memory budget becomes the size of the stream's buffers. */
+import type { MergePlan } from '../plan.js';
 import { MemoryBudgetError } from './errors.js';
 import { BLOCK } from './tensor-task.js';
 
@@ -32,9 +33,15 @@ export interface MemoryPlan {
   readonly fixed: number;
 }
 
-export function planMemory(budget: number, lanes: number, threads: boolean, mostInputs: number): MemoryPlan {
+/**
+ * @param budget - bytes of resident memory.
+ * @param workers - threads that compute; 0: this one does.
+ */
+export function planMemory({ outputs }: Pick<MergePlan, 'outputs'>, budget: number, workers = 0): MemoryPlan {
+  const lanes = Math.max(1, workers);
+  const mostInputs = outputs.reduce((most, { inputs }) => Math.max(most, inputs.length), 0);
   const scratch = (mostInputs + SCRATCH_VECTORS) * BLOCK * 4;
-  const fixed = PROCESS_BYTES + lanes * ((threads ? THREAD_BYTES : 0) + scratch);
+  const fixed = PROCESS_BYTES + lanes * ((workers > 0 ? THREAD_BYTES : 0) + scratch);
   const free = Math.max(0, budget - fixed);
   const spareBytes = Math.floor((free / lanes) * SPARE);
   const laneBytes = Math.floor(free / lanes) - spareBytes;

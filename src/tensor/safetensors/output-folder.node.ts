@@ -1,5 +1,5 @@
 /** The folder that a model is written to: what it must not hold, and the renames that make a model appear in it. */
-import { mkdir, open, readdir, realpath, rename, rm, stat, statfs } from 'node:fs/promises';
+import { mkdir, open, readdir, realpath, rename, rm, rmdir, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ModelFileError } from './errors.js';
 import { DISK_FULL } from './io-error.js';
@@ -14,16 +14,30 @@ export const JOURNAL = 'journal.jsonl';
 /** Where the files of a replaced model wait until the new one is whole. */
 export const REPLACED = 'replaced';
 
-/** Makes a folder and those that it is in. Node's own `recursive` hides that a disk is read-only, and never ends below /proc. */
-export async function makeFolder(path: string): Promise<void> {
+/**
+ * Makes a folder and those that it is in. Node's own `recursive` hides that a disk is read-only, and never ends below /proc.
+ *
+ * @returns those that were not there, the outermost first.
+ */
+export async function makeFolder(path: string): Promise<string[]> {
   try {
     await mkdir(path);
+    return [path];
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'EEXIST' && (await exists(join(path, '.')))) return;
+    if (code === 'EEXIST' && (await exists(join(path, '.')))) return [];
     if (code !== 'ENOENT' || (await exists(dirname(path)))) throw error;
-    await makeFolder(dirname(path));
-    await makeFolder(path);
+    const outer = await makeFolder(dirname(path));
+    return [...outer, ...(await makeFolder(path))];
+  }
+}
+
+/** Removes folders that `makeFolder` made, as far as nothing was put into them. */
+export async function removeEmpty(made: readonly string[]): Promise<void> {
+  try {
+    for (const path of made.toReversed()) await rmdir(path);
+  } catch {
+    // Something is in it, or it is gone: both are as they should be.
   }
 }
 

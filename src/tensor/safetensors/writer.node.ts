@@ -31,6 +31,7 @@ import {
   refuseExisting,
   refuseFull,
   refuseInputs,
+  removeEmpty,
   reveal,
   syncFolder,
 } from './output-folder.node.js';
@@ -61,15 +62,17 @@ export async function createModelWriter(
   const partial = join(folder, PARTIAL);
   const journalPath = join(partial, JOURNAL);
   let claim: Claim | undefined;
+  let made: string[] = [];
+  let isNew = false;
   try {
     await refuseInputs(folder, options.inputs ?? []);
-    await makeFolder(resolve(folder));
+    made = await makeFolder(resolve(folder));
     claim = await claimFolder(folder);
     const key = layoutKey(layout, options.planKey ?? '');
     const earlier = await readJournal(journalPath);
     const same = options.resume === true && earlier?.key === key;
     if (earlier?.reveal !== undefined) {
-      if (same) return releasing(claim, finishedWriter(folder, layout, earlier, earlier.reveal, sync));
+      if (same) return releasing(claim, [], finishedWriter(folder, layout, earlier, earlier.reveal, sync));
       await reveal(folder, earlier.reveal, sync);
     }
     if (!options.overwrite) await refuseExisting(folder);
@@ -81,17 +84,20 @@ export async function createModelWriter(
         layout.files.reduce((sum, { bytes }) => sum + bytes, 0),
       );
       await mkdir(partial);
+      isNew = true;
     }
     const journal = await createJournal(journalPath, key, resumes ? earlier : undefined);
-    return releasing(claim, await openWriter(folder, layout, journal, sync));
+    return releasing(claim, made, await openWriter(folder, layout, journal, sync));
   } catch (error) {
+    if (isNew) await rm(partial, { recursive: true, force: true }).catch(() => undefined);
     await claim?.release();
+    await removeEmpty(made);
     throw wrap(error, folder);
   }
 }
 
-/** A writer that gives its folder free when it is done. */
-function releasing(claim: Claim, writer: ModelWriter): ModelWriter {
+/** A writer that gives its folder free when it is done, and removes what was made for nothing. */
+function releasing(claim: Claim, made: readonly string[], writer: ModelWriter): ModelWriter {
   return {
     ...writer,
     async commit() {
@@ -105,6 +111,7 @@ function releasing(claim: Claim, writer: ModelWriter): ModelWriter {
         await writer.abort(how);
       } finally {
         await claim.release();
+        await removeEmpty(made);
       }
     },
   };

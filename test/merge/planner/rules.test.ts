@@ -237,6 +237,9 @@ describe('tensors that do not line up', () => {
       ['y', 1],
     ]);
     expect(namesOf('intersection')).toEqual([['x', 2]]);
+    expect(() => namesOf('onion' as 'union')).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT', message: expect.stringContaining('onion') }),
+    );
   });
 
   it('of a known architecture are carried, never silently dropped', () => {

@@ -4,7 +4,8 @@ import { readdir, truncate, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type MergeOptions, mergeRecipe } from '../../../src/merge/merge.node.js';
+import { mergeRecipe } from '../../../src/merge/merge.node.js';
+import type { MergeOptions } from '../../../src/merge/merge-options.node.js';
 import { openModel } from '../../../src/tensor/safetensors/reader.node.js';
 import {
   readBytes,

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type MergeOptions, mergeRecipe, planRecipe } from '../../../src/merge/merge.node.js';
+import { mergeRecipe } from '../../../src/merge/merge.node.js';
+import type { MergeOptions } from '../../../src/merge/merge-options.node.js';
+import { planRecipe } from '../../../src/merge/plan-recipe.node.js';
 import { MemoryBudgetError } from '../../../src/merge/stream/errors.js';
 import { readBytes, readValues, recipeOf, temporaryFolder, writeFamily } from './fixtures.js';
 

@@ -188,7 +188,17 @@ describe('a written model', () => {
     // Nor can its hidden files be loaded.
     await expect(openModel(join(out, '.heddle-partial'))).rejects.toMatchObject({ code: 'ERR_INVALID_JSON' });
     await writer.abort();
-    expect(readdirSync(out)).toEqual([]);
+    // With the folder that was made for it.
+    expect(existsSync(out)).toBe(false);
+  });
+
+  it('that is given up leaves folders that were there, and what others put into new ones', async () => {
+    const deep = join(out, 'x', 'y');
+    mkdirSync(out);
+    const writer = await createModelWriter(deep, outputs);
+    writeFileSync(join(out, 'x', 'note'), '');
+    await writer.abort();
+    expect(readdirSync(out, { recursive: true })).toEqual(['x', 'x/note']);
   });
 
   it('takes only bytes within its tensors', async () => {
@@ -276,8 +286,10 @@ describe('an output folder', () => {
   it('on a disk that is too small is refused before anything is written', async () => {
     const huge: OutputInfo[] = [{ name: 'a', dtype: 'F32', shape: [2 ** 24, 2 ** 26] }];
     await expect(createModelWriter(out, huge)).rejects.toMatchObject({ code: 'ERR_DISK_FULL' });
+    expect(existsSync(out)).toBe(false);
+    mkdirSync(out);
+    await expect(createModelWriter(out, huge)).rejects.toMatchObject({ code: 'ERR_DISK_FULL' });
     expect(readdirSync(out)).toEqual([]);
-    await expect(openModel(out)).rejects.toMatchObject({ code: 'ERR_MODEL_NOT_FOUND' });
   });
 
   it('that is a file, or below one, is named', async () => {

@@ -1,0 +1,82 @@
+/** From a plan and open inputs to a model and what is said of it: the same on a disk and in memory. */
+import type { Kernels } from '../kernels/kernels.js';
+import type { ModelSource } from '../tensor/safetensors/source.js';
+import type { ModelWriter } from '../tensor/safetensors/writer.js';
+import { filesBeside } from './files-beside.js';
+import type { MergePlan, PlannedFile } from './plan.js';
+import type { OpenedModels } from './planner/models.js';
+import { runNotes } from './run-notes.js';
+import { type PlanRun, runPlan } from './sidecars/run.js';
+import type { Lane } from './stream/lane.js';
+import type { MemoryPlan } from './stream/memory.js';
+import type { StreamProgress } from './stream/stream.js';
+import { layerChanges, type MergeSummary } from './summary.js';
+
+export interface PlannedRun {
+  readonly plan: MergePlan;
+  /** One for each of the plan's models. */
+  readonly sources: readonly ModelSource[];
+  readonly writer: ModelWriter;
+  readonly lanes: readonly Lane[];
+  readonly memory: MemoryPlan;
+  readonly kernels: Kernels;
+  /** Text of the recipe, all its documents, and the method of this one. */
+  readonly recipe: string;
+  readonly method: string;
+  readonly seed?: number | string | bigint;
+  readonly strict?: boolean;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: StreamProgress) => void;
+  /** `performance.now()` at the beginning of the merge. */
+  readonly began: number;
+  /** Whether README.md is written; may add to the notes why not. Default: it is. */
+  mayWriteCard?(notes: string[]): Promise<boolean>;
+  /** What differs from run to run, for the report. Default: nothing. */
+  timings?(result: PlanRun): Readonly<Record<string, number | string>>;
+  readonly more?: readonly PlannedFile[];
+}
+
+/** Merges, writes the files beside the tensors, and commits. @throws as `runPlan`, and {InputChangedError}; the writer stays open then. */
+export async function runPlanned(run: PlannedRun): Promise<Omit<MergeSummary, 'folder' | 'workers'>> {
+  const { plan, sources, writer, kernels, recipe, seed, strict } = run;
+  const resumed = new Set(writer.finished);
+  const result = await runPlan(run);
+  await Promise.all(sources.map((source) => source.verify()));
+  const notes = [...result.notes, ...runNotes(plan, result)];
+  const modelCard = (await run.mayWriteCard?.(notes)) ?? true;
+  const warnings = [...plan.warnings, ...notes];
+  const timings = run.timings?.(result);
+  const files = await filesBeside({ ...plan, warnings }, result, {
+    ...{ recipe, seed, strict, sources, modelCard, timings },
+  });
+  for (const { name, from, content } of [...files, ...(run.more ?? [])])
+    await writer.addFile(name, from === undefined ? (content ?? '') : { from });
+  const written = await writer.commit();
+  const seconds = secondsSince(run.began);
+  const merged = result.tensors.reduce((sum, { tensor, size }) => sum + (resumed.has(tensor) ? 0 : size), 0);
+  return {
+    files: written.files,
+    method: run.method,
+    models: plan.models.filter(({ sidecar }) => sidecar === undefined).map(({ reference }) => reference),
+    tensors: plan.outputs.length,
+    resumedTensors: resumed.size,
+    parameters: plan.outputs.reduce((sum, { shape }) => sum + shape.reduce((n, size) => n * size, 1), 0),
+    bytes: written.bytes,
+    bytesRead: result.bytesRead,
+    seconds,
+    parametersPerSecond: merged / seconds,
+    backend: kernels.backend,
+    nonFinite: result.tensors.reduce((sum, { nonFinite }) => sum + nonFinite, 0),
+    layers: layerChanges(result.tensors),
+    warnings: [...new Set([...warnings, ...sources.flatMap((source) => source.warnings)])],
+  };
+}
+
+export function secondsSince(began: number): number {
+  return (performance.now() - began) / 1000;
+}
+
+/** The open models of a plan, in its order. */
+export function sourcesOf(plan: MergePlan, { sources }: Pick<OpenedModels, 'sources'>): ModelSource[] {
+  return plan.models.map(({ path }) => sources.get(path) as ModelSource);
+}
