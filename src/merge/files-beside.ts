@@ -61,7 +61,6 @@ function aboutTensors(plan: MergePlan, result: StreamResult) {
   const outputs = new Map(plan.outputs.map((output) => [output.name, output]));
   return {
     'non-finite': result.tensors.reduce((sum, { nonFinite }) => sum + nonFinite, 0),
-    // Tensors that an interrupted run finished are not among them.
     tensors: result.tensors.map(({ tensor, method, statistics, changeNorm, referenceNorm, nonFinite }) => ({
       tensor,
       method,

@@ -1,32 +1,19 @@
 /** From a plan and open inputs to a model and what is said of it: the same on a disk and in memory. */
-import type { Kernels } from '../kernels/kernels.js';
 import type { ModelSource } from '../tensor/safetensors/source.js';
-import type { ModelWriter } from '../tensor/safetensors/writer.js';
 import { filesBeside } from './files-beside.js';
 import type { MergePlan, PlannedFile } from './plan.js';
 import type { OpenedModels } from './planner/models.js';
 import { runNotes } from './run-notes.js';
 import { type PlanRun, runPlan } from './sidecars/run.js';
-import type { Lane } from './stream/lane.js';
-import type { MemoryPlan } from './stream/memory.js';
-import type { StreamProgress } from './stream/stream.js';
+import type { StreamOptions } from './stream/stream.js';
 import { layerChanges, type MergeSummary } from './summary.js';
 
-export interface PlannedRun {
-  readonly plan: MergePlan;
-  /** One for each of the plan's models. */
-  readonly sources: readonly ModelSource[];
-  readonly writer: ModelWriter;
-  readonly lanes: readonly Lane[];
-  readonly memory: MemoryPlan;
-  readonly kernels: Kernels;
+export interface PlannedRun extends StreamOptions {
   /** Text of the recipe, all its documents, and the method of this one. */
   readonly recipe: string;
   readonly method: string;
   readonly seed?: number | string | bigint;
   readonly strict?: boolean;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (progress: StreamProgress) => void;
   /** `performance.now()` at the beginning of the merge. */
   readonly began: number;
   /** Whether README.md is written; may add to the notes why not. Default: it is. */

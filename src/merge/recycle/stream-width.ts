@@ -7,10 +7,10 @@
 import { hashName } from '../../combine/merge/mask-address.js';
 import { randomKey } from '../../kernels/address.js';
 import { normalF32 } from '../../kernels/reference/random.js';
-import { type ParamEntry, ParamSpec } from '../../tensor/param-spec.js';
+import type { ParamEntry } from '../../tensor/param-spec.js';
 import { RecycleError } from './errors.js';
 import type { UnitModel } from './layout.js';
-import { checkSize } from './units.js';
+import { withUnits } from './units.js';
 
 export interface WiderStream {
   readonly model: UnitModel;
@@ -35,14 +35,7 @@ export function widenStream(
       `hidden has ${old} units and cannot be widened to ${units}`,
       `give ${old} or more`,
     );
-  const spec = new ParamSpec(
-    model.spec.entries.map(({ name, kind, axes }) => {
-      const grown = axes.map((axis) => (axis.group === 'hidden' ? { ...axis, units } : axis));
-      return { name, kind, axes: grown, shape: grown.map((axis) => axis.units * axis.inner) };
-    }),
-    model.spec.aliases,
-  );
-  checkSize(spec);
+  const spec = withUnits(model.spec, 'hidden', units);
   const params = new Float32Array(spec.size);
   for (const entry of model.spec.entries) {
     const source = model.spec.slice(model.params, entry.name);

@@ -23,14 +23,7 @@ export function chooseUnits(model: UnitModel, group: string, choice: UnitChoice)
       `its groups are ${Object.keys(model.spec.groups).join(', ')}`,
     );
   const width = choice.from.length;
-  const spec = new ParamSpec(
-    model.spec.entries.map(({ name, kind, axes }) => {
-      const grown = axes.map((axis) => (axis.group === group ? { ...axis, units: width } : axis));
-      return { name, kind, axes: grown, shape: grown.map((axis) => axis.units * axis.inner) };
-    }),
-    model.spec.aliases,
-  );
-  checkSize(spec);
+  const spec = withUnits(model.spec, group, width);
   const params = new Float32Array(spec.size);
   for (const entry of model.spec.entries) {
     const source = model.spec.slice(model.params, entry.name);
@@ -45,6 +38,19 @@ export function chooseUnits(model: UnitModel, group: string, choice: UnitChoice)
     spec.slice(params, entry.name).set(values);
   }
   return { ...model, spec, params };
+}
+
+/** The layout with another number of units in one group. @throws {RecycleError} for a model that memory does not hold. */
+export function withUnits(spec: ParamSpec, group: string, units: number): ParamSpec {
+  const changed = new ParamSpec(
+    spec.entries.map(({ name, kind, axes }) => {
+      const grown = axes.map((axis) => (axis.group === group ? { ...axis, units } : axis));
+      return { name, kind, axes: grown, shape: grown.map((axis) => axis.units * axis.inner) };
+    }),
+    spec.aliases,
+  );
+  checkSize(changed);
+  return changed;
 }
 
 /** Parameters of a model in memory at most: 32 GB of float32. */
