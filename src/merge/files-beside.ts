@@ -14,6 +14,8 @@ export interface MergeRun {
   readonly strict?: boolean;
   /** One for each of the plan's models. */
   readonly sources: readonly ModelSource[];
+  /** `modelSha256` of each of them. Absent: models are known by names and sizes. */
+  readonly hashes?: readonly string[];
   /** Writes README.md, with the models and the recipe. */
   readonly modelCard?: boolean;
   /** What differs from run to run: seconds, bytes read, workers. Absent: the report says what the merge was and nothing else. */
@@ -37,7 +39,7 @@ export async function filesBeside(
   ];
 }
 
-async function aboutMerge(plan: MergePlan, { recipe, sources, seed = 0, strict = false }: MergeRun) {
+async function aboutMerge(plan: MergePlan, { recipe, sources, hashes, seed = 0, strict = false }: MergeRun) {
   // A page outside a secure context has no digests.
   const hash = globalThis.crypto?.subtle && (await sha256Hex(new TextEncoder().encode(recipe)));
   return {
@@ -49,6 +51,7 @@ async function aboutMerge(plan: MergePlan, { recipe, sources, seed = 0, strict =
     // Names and sizes: paths would differ between machines.
     models: plan.models.map(({ reference }, k) => ({
       model: reference,
+      ...(hashes && { 'model-sha256': hashes[k] }),
       files: sources[k].files.map(({ name, size }) => ({ name, bytes: size })),
     })),
   };

@@ -22,6 +22,8 @@ import type { MergeSummary } from './summary.js';
 export interface MergeBlobsOptions extends Omit<PlanOptions, 'methods'> {
   /** Name of the recipe in messages. Default: `recipe`. */
   readonly recipeName?: string;
+  /** As of {@link MergeOptions}. */
+  readonly hashInputs?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: StreamProgress) => void;
   /** Default: those of `init`, else the fastest that loads. */
@@ -112,7 +114,7 @@ async function mergeDocument(
   text: string,
   store: BlobStore,
   kernels: Kernels,
-  { signal, onProgress, seed, strict, ...options }: MergeBlobsOptions,
+  { signal, onProgress, seed, strict, hashInputs, ...options }: MergeBlobsOptions,
 ): Promise<MergedBlobs> {
   const began = performance.now();
   const inputs = await openModelsFrom(recipe, store);
@@ -126,7 +128,7 @@ async function mergeDocument(
     try {
       const { resumedTensors: _, ...summary } = await runPlanned({
         ...{ plan, sources, writer, kernels, began, recipe: text, method: recipe.method },
-        ...{ seed, strict, signal, onProgress },
+        ...{ seed, strict, hashInputs, signal, onProgress },
         lanes: [lane],
         memory: planMemory(plan, BUFFER_BYTES),
       });

@@ -26,6 +26,8 @@ export interface MergeOptions extends Omit<PlanOptions, 'methods'>, BackendOptio
   readonly overwrite?: boolean;
   /** Write README.md with the models and the recipe, unless somebody else's is there. Default: true. */
   readonly modelCard?: boolean;
+  /** Write the `modelSha256` of every input to merge_report.json, for which it is read once more. Default: false. */
+  readonly hashInputs?: boolean;
   /** Force the bytes to the disk before the model appears. Default: true. */
   readonly sync?: boolean;
   readonly signal?: AbortSignal;

@@ -127,7 +127,7 @@ async function mergeDocument(
     lanes.push(...createLanes(kernels, backend, workers));
     const summary = await runPlanned({
       ...{ plan, sources, writer, lanes, kernels, began, more, recipe: text, method: recipe.method },
-      ...{ seed: options.seed, strict: options.strict },
+      ...{ seed: options.seed, strict: options.strict, hashInputs: options.hashInputs },
       ...{ signal: options.signal, onProgress: options.onProgress },
       memory: planMemory(plan, options.memory ?? DEFAULT_MEMORY, workers),
       mayWriteCard: (notes) => mayWriteCard(folder, options, notes),

@@ -1,4 +1,6 @@
 /** From a plan and open inputs to a model and what is said of it: the same on a disk and in memory. */
+import { bytesOf } from '../tensor/safetensors/dtype.js';
+import { modelSha256 } from '../tensor/safetensors/model-hash.js';
 import type { ModelSource } from '../tensor/safetensors/source.js';
 import { filesBeside } from './files-beside.js';
 import type { MergePlan, PlannedFile } from './plan.js';
@@ -14,6 +16,8 @@ export interface PlannedRun extends StreamOptions {
   readonly method: string;
   readonly seed?: number | string | bigint;
   readonly strict?: boolean;
+  /** Reads every input once more, for its hash in the report. */
+  readonly hashInputs?: boolean;
   /** `performance.now()` at the beginning of the merge. */
   readonly began: number;
   /** Whether README.md is written; may add to the notes why not. Default: it is. */
@@ -27,14 +31,25 @@ export interface PlannedRun extends StreamOptions {
 export async function runPlanned(run: PlannedRun): Promise<Omit<MergeSummary, 'folder' | 'workers'>> {
   const { plan, sources, writer, kernels, recipe, seed, strict } = run;
   const resumed = new Set(writer.finished);
-  const result = await runPlan(run);
+  const hashed = run.hashInputs === true ? await hashInputs(run) : { hashes: undefined, bytes: 0 };
+  const { hashes } = hashed;
+  const result = await runPlan({
+    ...run,
+    onProgress: (progress) =>
+      run.onProgress?.({
+        ...progress,
+        bytes: progress.bytes + hashed.bytes,
+        bytesDone: progress.bytesDone + hashed.bytes,
+        bytesRead: progress.bytesRead + hashed.bytes,
+      }),
+  });
   await Promise.all(sources.map((source) => source.verify()));
   const notes = [...result.notes, ...runNotes(plan, result)];
   const modelCard = (await run.mayWriteCard?.(notes)) ?? true;
   const warnings = [...plan.warnings, ...notes];
   const timings = run.timings?.(result);
   const files = await filesBeside({ ...plan, warnings }, result, {
-    ...{ recipe, seed, strict, sources, modelCard, timings },
+    ...{ recipe, seed, strict, sources, hashes, modelCard, timings },
   });
   for (const { name, from, content } of [...files, ...(run.more ?? [])])
     await writer.addFile(name, from === undefined ? (content ?? '') : { from });
@@ -47,7 +62,7 @@ export async function runPlanned(run: PlannedRun): Promise<Omit<MergeSummary, 'f
     models: plan.models.filter(({ sidecar }) => sidecar === undefined).map(({ reference }) => reference),
     tensors: plan.outputs.length,
     resumedTensors: resumed.size,
-    parameters: plan.outputs.reduce((sum, { shape }) => sum + shape.reduce((n, size) => n * size, 1), 0),
+    parameters: plan.outputs.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
     bytes: written.bytes,
     bytesRead: result.bytesRead,
     seconds,
@@ -57,6 +72,28 @@ export async function runPlanned(run: PlannedRun): Promise<Omit<MergeSummary, 'f
     layers: layerChanges(result.tensors),
     warnings: [...new Set([...warnings, ...sources.flatMap((source) => source.warnings)])],
   };
+}
+
+async function hashInputs({ plan, sources, signal, onProgress }: PlannedRun) {
+  const bytesOfAll = (tensors: Iterable<{ readonly bytes: number }>): number =>
+    [...tensors].reduce((sum, { bytes }) => sum + bytes, 0);
+  const bytes = sources.reduce((sum, { tensors }) => sum + bytesOfAll(tensors.values()), 0);
+  const later = plan.outputs.reduce((sum, { dtype, shape }) => sum + bytesOf(dtype, sizeOf(shape)), 0);
+  let bytesRead = 0;
+  const hashes: string[] = [];
+  for (const source of sources)
+    hashes.push(
+      await modelSha256(source, signal, (count) => {
+        bytesRead += count;
+        const counts = { bytesRead, bytesWritten: 0, bytesDone: bytesRead, bytes: bytes + later };
+        onProgress?.({ tensorsDone: 0, tensors: plan.outputs.length, ...counts });
+      }),
+    );
+  return { hashes, bytes };
+}
+
+function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((n, size) => n * size, 1);
 }
 
 export function secondsSince(began: number): number {

@@ -3,6 +3,8 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { mergeRecipe } from '../../src/merge/merge.node.js';
+import { mergeRecipeBlobs } from '../../src/merge/merge-blobs.js';
+import type { StreamProgress } from '../../src/merge/stream/stream.js';
 import { f32, readJson, writeFiles, writeModelFolder } from './model-files.js';
 import { readBytes, temporaryFolder, uniform } from './stream/fixtures.js';
 
@@ -56,6 +58,33 @@ describe('merge_report.json', () => {
       ],
       timings: { 'bytes-read': expect.any(Number), backend: expect.any(String) },
     });
+  });
+
+  it('names the inputs by their content where that is asked for, on disk and in memory', async () => {
+    const seen: number[] = [];
+    const { report, out } = await run(SLERP, {
+      hashInputs: true,
+      onProgress: ({ bytesDone, bytes }: StreamProgress) => seen.push(bytesDone / bytes),
+    });
+    const hashOf = (values: Float32Array): string =>
+      createHash('sha256')
+        .update(`${JSON.stringify(['h.0.w', 'F32', [6, 10]])}\n`)
+        .update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
+        .digest('hex');
+    expect(report.models).toMatchObject([{ 'model-sha256': hashOf(far) }, { 'model-sha256': hashOf(base) }]);
+    expect(seen).toEqual(seen.toSorted((x, y) => x - y));
+    expect(seen.at(-1)).toBe(1);
+    const bytesOf = async (name: string) => new Uint8Array(await readBytes(join(folder, name)));
+    const { files } = await mergeRecipeBlobs(
+      SLERP,
+      { base: await bytesOf('base'), far: await bytesOf('far') },
+      { hashInputs: true },
+    );
+    const inMemory = JSON.parse(Buffer.from(files.get('merge_report.json') ?? []).toString());
+    expect(inMemory.models.map((model: object) => Object.entries(model)[1])).toEqual(
+      (report.models as object[]).map((model) => Object.entries(model)[1]),
+    );
+    expect((await readBytes(out)).equals(await readBytes((await run(SLERP)).out))).toBe(true);
   });
 
   it('differs between runs in timings alone', async () => {

@@ -11,8 +11,14 @@ const CHUNK = 1 << 20;
 /**
  * SHA-256 over names, types, shapes and bytes of a model's tensors in the order of their names: equal for equal models however they are
  * cut into files.
+ *
+ * @param onBytes - called with the bytes of every piece that was read.
  */
-export async function modelSha256(source: ModelSource, signal?: AbortSignal): Promise<string> {
+export async function modelSha256(
+  source: ModelSource,
+  signal?: AbortSignal,
+  onBytes?: (bytes: number) => void,
+): Promise<string> {
   const hash = platform.createSha256();
   for (const name of [...source.tensors.keys()].sort()) {
     const info = source.tensors.get(name);
@@ -22,7 +28,9 @@ export async function modelSha256(source: ModelSource, signal?: AbortSignal): Pr
     const buffer = new Uint8Array(bytesOf(dtype, Math.min(size, CHUNK)));
     for (let begin = 0; begin < size; begin += CHUNK) {
       signal?.throwIfAborted();
-      hash.update(await source.readBytes(info, begin, Math.min(size, begin + CHUNK), buffer));
+      const bytes = await source.readBytes(info, begin, Math.min(size, begin + CHUNK), buffer);
+      hash.update(bytes);
+      onBytes?.(bytes.length);
     }
   }
   return hash.digestHex();
