@@ -8,7 +8,10 @@ import type { PlanProblem } from './problems.js';
 
 export interface ParameterSource {
   readonly model: string;
-  /** Name of the tensor in this model: what filters of per-model parameters are held against. */
+  /**
+   * Name that the tensor should have in this model: what filters of per-model parameters are held against, also where another stands in
+   * for it.
+   */
   readonly tensor: string;
   readonly parameters: Parameters;
 }

@@ -114,11 +114,7 @@ export function planTensor(planner: TensorPlanner, slot: TensorSlot): OutputTens
   const parameters = resolveParameters(
     method,
     {
-      sources: kept.map(({ model, input, parameters: own }) => ({
-        model,
-        tensor: input.name,
-        parameters: own,
-      })),
+      sources: kept,
       shared: slot.shared,
       tensor: slot.name,
       position: slot.position,

@@ -280,6 +280,23 @@ describe('heads', () => {
     expect(plan(one, { strict: true }, tied).outputs.map(({ name }) => name)).toContain('lm_head.weight');
   });
 
+  it('that an embedding stands in for have the parameters of a head', () => {
+    const of = (path: string): ModelFacts => {
+      const facts = tied(path);
+      if (path === 'a') return { ...facts, config: { ...facts.config, tie_word_embeddings: false } };
+      return { ...facts, tensors: new Map([...facts.tensors].filter(([name]) => name !== 'lm_head.weight')) };
+    };
+    const weight = '[{filter: embed_tokens, value: 0.25}, {value: 0.75}]';
+    const two = `merge_method: linear\nmodels:\n- {model: a, parameters: {weight: ${weight}}}\n- {model: b, parameters: {weight: ${weight}}}\n`;
+    const { outputs } = plan(two, {}, of);
+    const weightsOf = (tensor: string) => outputs.find(({ name }) => name === tensor)?.perModel.weight;
+    expect(weightsOf('model.embed_tokens.weight')).toEqual([0.25, 0.25]);
+    expect(outputs.find(({ name }) => name === 'lm_head.weight')).toMatchObject({
+      inputs: [{ name: 'lm_head.weight' }, { name: 'model.embed_tokens.weight' }],
+    });
+    expect(weightsOf('lm_head.weight')).toEqual([0.75, 0.75]);
+  });
+
   it('without an embedding to be tied to are written', () => {
     const alone = (path: string) => {
       const facts = tied(path);
