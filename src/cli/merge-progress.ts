@@ -21,6 +21,7 @@ export function createMergeProgress(output: Output): MergeProgress {
   let lastLine = begin + SILENT_MS - LINE_EVERY_MS;
   let bar: SingleBar | undefined;
   const text = ({
+    ranking,
     tensorsDone,
     tensors,
     bytesDone,
@@ -31,7 +32,8 @@ export function createMergeProgress(output: Output): MergeProgress {
     const seconds = (performance.now() - begin) / 1000;
     const left = bytesDone === 0 ? undefined : (seconds * (bytes - bytesDone)) / bytesDone;
     const rate = formatBytes((bytesRead + bytesWritten) / seconds);
-    return `${tensorsDone} of ${tensors} tensors, ${rate}/s, ${formatSeconds(left)} left`;
+    const stage = ranking ? 'ranking the changes of whole models' : `${tensorsDone} of ${tensors} tensors`;
+    return `${stage}, ${rate}/s, ${formatSeconds(left)} left`;
   };
   return {
     update(progress) {

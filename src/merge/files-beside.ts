@@ -5,6 +5,7 @@ import type { ModelSource } from '../tensor/safetensors/source.js';
 import { version } from '../version.js';
 import { modelCard } from './model-card.js';
 import type { MergePlan, OutputTensor } from './plan.js';
+import { describeTrims } from './planner/trim-pools.js';
 import type { StreamResult } from './stream/stream.js';
 
 export interface MergeRun {
@@ -62,17 +63,21 @@ const parametersOf = (output: OutputTensor | undefined) =>
 
 function aboutTensors(plan: MergePlan, result: StreamResult) {
   const outputs = new Map(plan.outputs.map((output) => [output.name, output]));
+  const trimmed = describeTrims(plan);
   return {
     'non-finite': result.tensors.reduce((sum, { nonFinite }) => sum + nonFinite, 0),
-    tensors: result.tensors.map(({ tensor, method, statistics, changeNorm, referenceNorm, nonFinite }) => ({
+    ...(trimmed.length > 0 && { trimmed }),
+    tensors: result.tensors.map(({ tensor, ...said }) => ({
       tensor,
-      method,
+      method: said.method,
       inputs: outputs.get(tensor)?.inputs.map(({ model, name }) => [plan.models[model].reference, name]),
       parameters: parametersOf(outputs.get(tensor)),
-      ...(statistics && { statistics }),
-      'change-norm': changeNorm,
-      'reference-norm': referenceNorm,
-      'non-finite': nonFinite,
+      ...(said.statistics && { statistics: said.statistics }),
+      // In the order of the inputs.
+      ...(said.kept && { kept: said.kept }),
+      'change-norm': said.changeNorm,
+      'reference-norm': said.referenceNorm,
+      'non-finite': said.nonFinite,
     })),
     warnings: plan.warnings,
   };

@@ -85,8 +85,8 @@ export interface PlannedModel {
   /** As in the recipe; of an adapter, its own path. */
   readonly reference: string;
   readonly path: string;
-  /** A low-rank adapter: its tensors are terms of others. */
-  readonly adapter?: true;
+  /** A low-rank adapter of a model, given by its index: its tensors are terms of others, or stand in for them. */
+  readonly adapter?: { readonly of: number };
   /** A file of measurements of a model, given by its index. */
   readonly sidecar?: { readonly of: number; readonly examples?: number };
 }

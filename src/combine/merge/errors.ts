@@ -3,6 +3,7 @@ import { HeddleError } from '../../errors.js';
 export type MergeErrorCode =
   | 'ERR_ZERO_WEIGHT_SUM'
   | 'ERR_EMPTY_DENSITY'
+  | 'ERR_TRIM_SCOPE'
   | 'ERR_EPSILON_OUT_OF_RANGE'
   | 'ERR_ANTIPODAL_CANCELLATION'
   | 'ERR_SINGULAR_INTERPOLATION'

@@ -8,6 +8,7 @@ import type { FlatTensor } from '../../tensor/safetensors/flat-model.js';
 import { MergeMethodError } from './errors.js';
 import type { MergeMethod, ParameterSpec, TensorContext } from './method.js';
 import type { CommonOptions, MergeMethodName, MethodOptions } from './method-options.js';
+import { modelThresholds, trimsModels } from './model-trim.js';
 import {
   alignedTensors,
   carriedOver,
@@ -79,22 +80,24 @@ function mergeWith<M extends InMemoryModel>(
   const merged = new Map<string, NamedTensor | FlatTensor>();
   // What is like the base comes first in the order of its tensors and in what is carried over.
   const [pattern] = baseIndex < 0 ? aligned : [aligned[baseIndex]];
+  const inputsOf = (tensor: string) =>
+    aligned.map((tensors) => tensors.get(tensor) as NamedTensor | FlatTensor);
+  const shared = { kernels, models: labels, base: baseIndex, seed, strict, ...parameters };
+  const thresholds = trimsModels(parameters.global)
+    ? modelThresholds(method, shared, mergeableTensors([...pattern.keys()], inputsOf))
+    : undefined;
   for (const [tensor, { shape }] of pattern) {
-    const all = aligned.map((tensors) => tensors.get(tensor) as NamedTensor | FlatTensor);
+    const all = inputsOf(tensor);
     if (!all.every(isMergeable)) {
       merged.set(tensor, carriedOver(where, tensor, all, names));
       continue;
     }
     const context: TensorContext = {
-      kernels,
+      ...shared,
       tensor,
       shape,
       size: all[0].values.length,
-      models: labels,
-      base: baseIndex,
-      ...parameters,
-      seed,
-      strict,
+      perModel: { ...parameters.perModel, ...thresholds?.get(tensor) },
     };
     const dtypes = all.flatMap((each) => ('dtype' in each ? [each.dtype] : []));
     const dtype = dtypes.length === 0 ? undefined : resultDtype(method.name, dtypes, baseIndex);
@@ -108,6 +111,16 @@ function mergeWith<M extends InMemoryModel>(
     merged.set(tensor, { shape, values, ...(dtype && { dtype }) });
   }
   return modelOf(baseIndex < 0 ? models[0] : (base as M), merged);
+}
+
+function mergeableTensors(
+  names: readonly string[],
+  inputsOf: (name: string) => readonly (NamedTensor | FlatTensor)[],
+): { name: string; inputs: Float32Array[] }[] {
+  return names.flatMap((name) => {
+    const all = inputsOf(name);
+    return all.every(isMergeable) ? [{ name, inputs: all.map(({ values }) => values) }] : [];
+  });
 }
 
 function mergeTensor(

@@ -82,6 +82,8 @@ export interface SparseOptions extends TaskVectorOptions {
 export interface TiesOptions extends SparseOptions {
   /** Entries of a tensor that are kept at least. Default: 0; where none would be kept it is an error. */
   minKeep?: number;
+  /** What `density` and `minKeep` count: each tensor by itself, or as the paper has it a model as a whole. Default: 'tensor'. */
+  trimScope?: 'tensor' | 'model';
 }
 
 export interface DellaOptions extends SparseOptions {

@@ -2,7 +2,8 @@
  * What a merge method is: a record that says what it needs, and a function that plans one tensor.
  *
  * A planned tensor is read once per statistics pass and once more to combine, in chunks, so that memory does not depend on the
- * tensor's size. All methods are per tensor; no statistic crosses tensors. Source of formulas: the paper named in each file.
+ * tensor's size. All methods are per tensor; what crosses tensors (thresholds of whole models) is found before and comes as a
+ * parameter. Source of formulas: the paper named in each file.
  */
 import type { Kernels } from '../../kernels/kernels.js';
 
@@ -72,6 +73,8 @@ export interface TensorMerge {
   readonly alignment?: number;
   /** Bytes of its own that grow with the tensor or its rows, where they are more than a few blocks; `spareBytes` not counted. Default: 0. */
   readonly workingBytes?: number;
+  /** `combine` has to see the whole tensor from its first element on, although there are no passes: it deals something out by index. */
+  readonly inOrder?: boolean;
   /** Statistics passes in order; each sees all chunks of all inputs once, in order of `offset`. */
   readonly passes: readonly StatisticsPass[];
   /**
@@ -84,6 +87,8 @@ export interface TensorMerge {
   combine(out: Float32Array, inputs: readonly Float32Array[], offset: number): void;
   /** What a report may say of the tensor after the passes: interpolation ratio, cosine. */
   statistics?(): Readonly<Record<string, number>>;
+  /** Entries of each input that a threshold of the whole model let through, after the last chunk; of the base all. */
+  kept?(): readonly number[];
 }
 
 export interface StatisticsPass {

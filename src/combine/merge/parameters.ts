@@ -21,7 +21,10 @@ export const optional = (
 });
 
 /** Words that parameters may have as values, by parameter; the value of a method is the index. */
-export const parameterChoices = { rescale_norm: ['l1', 'expectation', 'none'] } as const;
+export const parameterChoices = {
+  rescale_norm: ['l1', 'expectation', 'none'],
+  trim_scope: ['tensor', 'model'],
+} as const;
 
 /** A global parameter whose value is a word; the default is the first. */
 export const choice = (name: keyof typeof parameterChoices): ParameterSpec => ({

@@ -16,6 +16,8 @@ export interface Sparsifier {
   readonly alignment: number;
   /** Writes x - base where an entry is kept and 0 elsewhere; from offset 0 on, in order. Offset 0 starts anew. */
   apply(dst: Float32Array, x: Float32Array, base: Float32Array, offset: number): void;
+  /** Entries that it kept since offset 0, where it was not told how many. */
+  kept?(): number;
 }
 
 /** Called with a chunk in which a value is not finite. */
@@ -67,6 +69,52 @@ export function magnitudeBand(
       kernels.keepBandF32(dst, quota, x, base, lowBits, highBits);
     },
   };
+}
+
+/**
+ * Keeps entries whose magnitude is above a threshold, and the first `ties` of those that are equal to it.
+ *
+ * @param bits - of the threshold. @param ties - any whole number.
+ */
+export function aboveThreshold(kernels: Kernels, bits: number, ties: number): Sparsifier {
+  const quota = new Uint32Array(2);
+  let left = 0;
+  let kept = 0;
+  let mask = new Uint8Array(0);
+  return {
+    passes: [],
+    alignment: 1,
+    apply(dst, x, base, offset) {
+      if (offset === 0) {
+        left = ties;
+        kept = 0;
+      }
+      const most = Math.min(left, dst.length);
+      quota[1] = most;
+      kernels.keepBandF32(dst, quota, x, base, bits, kNoBits);
+      const taken = most - quota[1];
+      left -= taken;
+      const bytes = Math.ceil(dst.length / 8);
+      // Whole words; the bits behind the last element are 0.
+      if (mask.length < bytes) mask = new Uint8Array(Math.ceil(bytes / 4) * 4);
+      kernels.packNonZeroU8(mask.subarray(0, bytes), dst);
+      mask.fill(0, bytes, Math.ceil(bytes / 4) * 4);
+      kept += onesIn(new Uint32Array(mask.buffer, 0, Math.ceil(bytes / 4)));
+      // A kept entry that is 0 leaves no mark.
+      if (bits === 0) kept += taken;
+    },
+    kept: () => kept,
+  };
+}
+
+function onesIn(words: Uint32Array): number {
+  let sum = 0;
+  for (let word of words) {
+    word -= (word >>> 1) & 0x55555555;
+    word = (word & 0x33333333) + ((word >>> 2) & 0x33333333);
+    sum += Math.imul((word + (word >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+  }
+  return sum;
 }
 
 /** Bytes of the mask of a tensor at most, however much memory there is. */

@@ -58,7 +58,11 @@ export const taskVectorParameters = (defaults: { normalize: boolean; rescale: bo
 ];
 
 /** Throws for the first element of a chunk that has no rank, unless in strict mode, where a NaN counts as largest. */
-export function nonFiniteCheck(method: MergeMethod, context: TensorContext, k: number): OnNonFinite {
+export function nonFiniteCheck(
+  method: Pick<MergeMethod, 'name'>,
+  context: Pick<TensorContext, 'strict' | 'tensor' | 'models'>,
+  k: number,
+): OnNonFinite {
   return (x, base, offset) => {
     if (context.strict) return;
     const at = x.findIndex(
@@ -116,6 +120,7 @@ export function planTaskVectors(
     workingBytes: pieces + (rules.workingBytes ?? 0),
     passes,
     ...(measured.length > 0 && { statistics: () => magnitudes(measured, context.size) }),
+    ...(sparsifiers.some((s) => s?.kept !== undefined) && keptOf(context, others, sparsifiers)),
     combine(out, inputs, offset) {
       scales ??= scaled();
       const { length } = out;
@@ -153,6 +158,18 @@ export function planTaskVectors(
         step,
       );
     },
+  };
+}
+
+/** What thresholds from without keep is counted while it is combined, from the first element on. */
+function keptOf(
+  { models, size }: TensorContext,
+  others: readonly number[],
+  sparsifiers: readonly (Sparsifier | undefined)[],
+): Pick<TensorMerge, 'inOrder' | 'kept'> {
+  return {
+    inOrder: true,
+    kept: () => models.map((_, k) => sparsifiers[others.indexOf(k)]?.kept?.() ?? size),
   };
 }
 

@@ -2,6 +2,7 @@
  * Candidates merged into memory: inputs stay open, nothing is written, and only tensors whose parameters changed since the last candidate
  * are merged again. The bytes are those that `mergeRecipe` writes.
  */
+import { trimsModels } from '../../combine/merge/model-trim.js';
 import { recipeMethods } from '../../combine/merge/registry.js';
 import { HeddleError } from '../../errors.js';
 import type { Kernels } from '../../kernels/kernels.js';
@@ -167,10 +168,11 @@ function memoryWriter(
   return { writer, tensors };
 }
 
-/** Everything that a tensor's bytes depend on; undefined where it is not worth telling: rows put in order, adapters. */
+/** Everything that a tensor's bytes depend on; undefined where it is not worth telling: rows put in order, adapters, thresholds of whole models. */
 function keyOf(plan: MergePlan, output: OutputTensor): string | undefined {
   const { dtype, shape, inputs, method, base, perModel, global } = output;
   if (inputs.some(({ rows, adapter }) => rows !== undefined || adapter !== undefined)) return undefined;
+  if (trimsModels(global)) return undefined;
   const from = inputs.map(({ model, name }) => [plan.models[model].path, name]);
   return JSON.stringify([dtype, shape, from, method?.name, base, perModel, global]);
 }

@@ -1,6 +1,7 @@
 import type { TensorContext } from '../../combine/merge/method.js';
 import type { Kernels } from '../../kernels/kernels.js';
 import type { MergePlan, OutputTensor } from '../plan.js';
+import { trimmedPools } from './trim-pools.js';
 
 /** What a method is told of a planned tensor. */
 export function tensorContext(plan: MergePlan, output: OutputTensor, kernels: Kernels): TensorContext {
@@ -26,4 +27,5 @@ export function tensorContext(plan: MergePlan, output: OutputTensor, kernels: Ke
  */
 export function checkMethods(plan: MergePlan, kernels: Kernels): void {
   for (const output of plan.outputs) output.method?.plan(tensorContext(plan, output, kernels));
+  trimmedPools(plan);
 }

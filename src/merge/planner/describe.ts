@@ -5,6 +5,7 @@ import { bytesOf } from '../../tensor/safetensors/dtype.js';
 import type { InputTensor, MergePlan, OutputTensor, TensorDtype } from '../plan.js';
 import { gramLayers, layerBytes } from '../sidecars/gram-layers.js';
 import { tensorContext } from './context.js';
+import { describeTrims, type TrimDescription, trimmedPools } from './trim-pools.js';
 
 export interface TensorDescription {
   readonly name: string;
@@ -13,7 +14,9 @@ export interface TensorDescription {
   /** Method name, or `copy`. */
   readonly method: string;
   readonly inputs: readonly { readonly model: string; readonly name: string; readonly dtype: TensorDtype }[];
-  /** Times that the inputs are read. */
+  /**
+   * Times that the inputs are read; of models that are trimmed as a whole at most: values without many equal magnitudes are read once less.
+   */
   readonly passes: number;
   readonly bytesRead: number;
   readonly bytesWritten: number;
@@ -35,6 +38,8 @@ export interface PlanDescription {
   /** Estimate: chunks of all inputs of the widest tensor as stored and as float32, and the result, times the workers. */
   readonly peakBytes: number;
   readonly config?: Readonly<Record<string, unknown>>;
+  /** Models that are trimmed as a whole, and how many of their entries are kept. */
+  readonly trimmed?: readonly TrimDescription[];
   readonly files: readonly string[];
   /** What looks wrong. */
   readonly warnings: readonly string[];
@@ -58,7 +63,11 @@ export interface DescribeOptions {
 
 export function describePlan(plan: MergePlan, options: DescribeOptions): PlanDescription {
   const { chunkElements = 1 << 20, workers = 1 } = options;
-  const tensors = plan.outputs.map((output) => describeTensor(plan, output, options.kernels));
+  const ranked = rankedInputs(plan);
+  const tensors = plan.outputs.map((output) =>
+    describeTensor(plan, output, options.kernels, ranked.get(output) ?? []),
+  );
+  const trimmed = describeTrims(plan);
   const sum = (of: (tensor: TensorDescription) => number) =>
     tensors.reduce((total, tensor) => total + of(tensor), 0);
   const peak = plan.outputs.reduce((most, output) => {
@@ -81,17 +90,39 @@ export function describePlan(plan: MergePlan, options: DescribeOptions): PlanDes
     bytesWritten: sum(({ bytesWritten }) => bytesWritten),
     peakBytes: Math.max(Math.ceil(peak) * workers, layers),
     ...(plan.config && { config: plan.config }),
+    ...(trimmed.length > 0 && { trimmed }),
     files: plan.files.map(({ name }) => name),
     warnings: [...plan.warnings, ...suspicions(plan)],
   };
 }
 
-function describeTensor(plan: MergePlan, output: OutputTensor, kernels: Kernels): TensorDescription {
+/** Sweeps over what `trim_scope: model` trims, before the merge. */
+const SWEEPS = 3;
+
+/** Inputs that are counted in the sweeps, with the base. */
+function rankedInputs(plan: MergePlan): Map<OutputTensor, InputTensor[]> {
+  const ranked = new Map<OutputTensor, InputTensor[]>();
+  for (const { tensors } of trimmedPools(plan))
+    for (const { output, input } of tensors) {
+      const { inputs, base } = output;
+      ranked.set(output, [...(ranked.get(output) ?? [inputs[base]]), inputs[input]]);
+    }
+  return ranked;
+}
+
+function describeTensor(
+  plan: MergePlan,
+  output: OutputTensor,
+  kernels: Kernels,
+  ranked: readonly InputTensor[],
+): TensorDescription {
   const { name, shape, dtype, method, inputs, perModel, global } = output;
   const models = inputs.map(({ model }) => plan.models[model].reference);
   const passes =
     method === undefined ? 1 : 1 + method.plan(tensorContext(plan, output, kernels)).passes.length;
-  const read = inputs.reduce((total, input) => total + bytesOf(input.dtype, sizeOf(input.shape)), 0);
+  const stored = (some: readonly InputTensor[]): number =>
+    some.reduce((total, input) => total + bytesOf(input.dtype, sizeOf(input.shape)), 0);
+  const sweeps = ranked.length > 0 ? SWEEPS : 0;
   return {
     name,
     shape,
@@ -102,8 +133,8 @@ function describeTensor(plan: MergePlan, output: OutputTensor, kernels: Kernels)
       name: input.name,
       dtype: input.dtype,
     })),
-    passes,
-    bytesRead: read * passes,
+    passes: sweeps + passes,
+    bytesRead: stored(inputs) * passes + stored(ranked) * sweeps,
     bytesWritten: bytesOf(dtype, sizeOf(shape)),
     perModel,
     global: inWords(method, global),
@@ -184,6 +215,10 @@ function formatOne(description: PlanDescription): string {
     `to write      ${bytes(description.bytesWritten)}`,
     `peak memory   about ${bytes(description.peakBytes)} for tensors`,
   );
+  for (const { model, tensors, elements, kept } of description.trimmed ?? [])
+    lines.push(
+      `trimmed       ${model}: ${kept.toLocaleString('en-US')} of ${elements.toLocaleString('en-US')} entries are kept, over ${tensors} tensors`,
+    );
   if (description.files.length > 0) lines.push(`files         ${description.files.join(', ')}`);
   for (const warning of description.warnings) lines.push(`warning       ${warning}`);
   return `${lines.join('\n')}\n`;

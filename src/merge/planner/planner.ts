@@ -17,6 +17,7 @@ import { plannedInputScales } from './scales.js';
 import { isBaseAModel, type SlotContext, slotsOf, type TensorSlot } from './slots.js';
 import type { ModelFacts } from './sources.js';
 import { type LoadedModel, planTensor, type TensorPlanner } from './tensor.js';
+import { checkTrimScope } from './trim-pools.js';
 import { planFiles, planVocabulary } from './vocabulary.js';
 
 const kRawTensors = ['error', 'union', 'intersection'] as const;
@@ -125,6 +126,7 @@ export function planMerge(
   throwProblems(problems);
   const untied = strict ? outputs : withoutTiedHead(outputs, slots, donor.facts, warnings);
   const written = attachSidecars(method.name, untied, [...loaded.values()], { planned, problems, warnings });
+  checkTrimScope({ models: planned, outputs: written }, problems);
   throwProblems(problems);
   const { config = inputScales && {} } = donor.facts;
   warnings.push(
@@ -194,7 +196,8 @@ function loadModels(
       continue;
     }
     const { adapter } = facts;
-    const at = planned.push({ reference: lora?.path ?? adapter.path, path: adapter.path, adapter: true }) - 1;
+    const at =
+      planned.push({ reference: lora?.path ?? adapter.path, path: adapter.path, adapter: { of: index } }) - 1;
     loaded.set(text, { index, text, facts, adapter: { index: at, ...adapterTerms(facts, adapter, at) } });
   }
   return { loaded, planned };
@@ -276,7 +279,8 @@ function adapterRows(
 ): number | undefined {
   const embeddings = new Set(slots.filter(({ traits }) => traits.embed).map(({ name }) => name));
   return outputs.find(
-    ({ name, inputs }) => embeddings.has(name) && inputs.some(({ model }) => models[model].adapter === true),
+    ({ name, inputs }) =>
+      embeddings.has(name) && inputs.some(({ model }) => models[model].adapter !== undefined),
   )?.shape[0];
 }
 

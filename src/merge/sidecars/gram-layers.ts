@@ -8,9 +8,10 @@ import { tensorContext } from '../planner/context.js';
 import { openInput } from '../stream/altered-input.js';
 import { MemoryBudgetError, NonFiniteOutputError } from '../stream/errors.js';
 import type { MemoryPlan } from '../stream/memory.js';
+import { BLOCK, createScratch } from '../stream/scratch.js';
 import type { StreamOptions } from '../stream/stream.js';
 import { noteOfReport, type TensorReport } from '../stream/tensor-report.js';
-import { BLOCK, createScratch, TensorTask } from '../stream/tensor-task.js';
+import { TensorTask } from '../stream/tensor-task.js';
 
 export interface GramLayers {
   readonly tensors: readonly TensorReport[];

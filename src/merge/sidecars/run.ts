@@ -1,4 +1,4 @@
-/** Runs a plan whose models are weighed by measurements: what the stream alone cannot do is done before it. */
+/** Runs a plan of any method: what spans tensors, and the stream alone cannot do, is done before it. */
 import { FISHER_NORM } from '../../combine/merge/data-driven.js';
 import type { Kernels } from '../../kernels/kernels.js';
 import { createCodec } from '../../tensor/safetensors/codecs.js';
@@ -6,6 +6,7 @@ import { bytesOf } from '../../tensor/safetensors/dtype.js';
 import type { ModelSource } from '../../tensor/safetensors/source.js';
 import type { MergePlan, OutputTensor } from '../plan.js';
 import { runStream, type StreamOptions, type StreamResult } from '../stream/stream.js';
+import { withThresholds } from '../stream/thresholds.js';
 import { mergeGramLayers } from './gram-layers.js';
 
 /** Elements that are read at a time. */
@@ -17,25 +18,30 @@ export interface PlanRun extends StreamResult {
 }
 
 /**
- * As `runStream`, for plans of all methods: models' Fisher norms are taken first, and layers of `regmean` are solved one after another.
+ * As `runStream`, for plans of all methods: models' Fisher norms and the thresholds of whole models are taken first, and layers of
+ * `regmean` are solved one after another.
  *
  * @throws as `runStream`; {@link MemoryBudgetError} for a layer whose matrices do not fit.
  */
 export async function runPlan(options: StreamOptions): Promise<PlanRun> {
-  const plan = await withFisherNorms(options);
+  const normed = await withFisherNorms(options);
+  const settled = await withThresholds({ ...options, plan: normed });
+  const { plan } = settled;
   const layers = await mergeGramLayers({ ...options, plan });
   const { writer } = options;
   const done = new Set([...writer.finished, ...layers.tensors.map(({ tensor }) => tensor)]);
   const rest = { ...options, plan, writer: { ...writer, finished: done } };
-  const { bytesRead, bytesWritten } = layers;
+  const { bytesWritten } = layers;
+  const bytesRead = settled.bytesRead + layers.bytesRead;
+  const bytesDone = settled.bytesDone + bytesWritten;
   const result = await runStream({
     ...rest,
     onProgress: (progress) =>
       options.onProgress?.({
         ...progress,
         bytesRead: progress.bytesRead + bytesRead,
-        bytesDone: progress.bytesDone + bytesWritten,
-        bytes: progress.bytes + bytesWritten,
+        bytesDone: progress.bytesDone + bytesDone,
+        bytes: progress.bytes + bytesDone,
         bytesWritten: progress.bytesWritten + bytesWritten,
       }),
   });

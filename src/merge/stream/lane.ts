@@ -4,14 +4,10 @@ import type { MergeMethod } from '../../combine/merge/method.js';
 import { recipeMethods } from '../../combine/merge/registry.js';
 import type { Kernels } from '../../kernels/kernels.js';
 import type { FileAccess } from '../../tensor/safetensors/file-range.js';
-import {
-  type ChunkCommand,
-  type ChunkResult,
-  createScratch,
-  type TaskShape,
-  type TaskStart,
-  TensorTask,
-} from './tensor-task.js';
+import { type Counters, CountTask, collected } from './count-task.js';
+import { createScratch } from './scratch.js';
+import type { ChunkCommand, ChunkResult, TaskShape, TaskStart } from './task.js';
+import { TensorTask } from './tensor-task.js';
 
 /** One worker of the stream. Commands are carried out in the order in which they are given. */
 export interface Lane {
@@ -22,6 +18,8 @@ export interface Lane {
   run(id: number, command: ChunkCommand): Promise<ChunkResult | undefined>;
   /** Forgets a tensor. */
   end(id: number): void;
+  /** What was counted since the last time, by key: tensors that were announced to be counted. */
+  collect(): Promise<ReadonlyMap<string, Float64Array>>;
   /** Memory that the lane reaches without a copy. */
   allocate(bytes: number): Uint8Array;
   dispose(): Promise<void>;
@@ -31,6 +29,7 @@ export interface LaneCore {
   begin(id: number, start: TaskStart): TaskShape;
   run(id: number, command: ChunkCommand): ChunkResult | undefined;
   end(id: number): void;
+  collect(): Map<string, Float64Array>;
   dispose(): void;
 }
 
@@ -45,13 +44,16 @@ export interface LaneOptions {
 export function createLaneCore(kernels: Kernels, options: LaneOptions = {}): LaneCore {
   const { findMethod = recipeMethods.get, files } = options;
   const scratch = createScratch(kernels);
-  const tasks = new Map<number, TensorTask>();
+  const tasks = new Map<number, TensorTask | CountTask>();
+  const counters: Counters = new Map();
   return {
     begin(id, start) {
       const method = start.method === undefined ? undefined : findMethod(start.method);
       if (start.method !== undefined && method === undefined)
         throw new Error(`there is no merge method ${start.method} in this thread`);
-      const task = new TensorTask(start, method, kernels, scratch, files);
+      const task = start.counted
+        ? new CountTask(start, start.counted, counters, kernels, scratch, files)
+        : new TensorTask(start, method, kernels, scratch, files);
       tasks.set(id, task);
       return task.shape;
     },
@@ -61,6 +63,7 @@ export function createLaneCore(kernels: Kernels, options: LaneOptions = {}): Lan
       return task.run(command);
     },
     end: (id) => void tasks.delete(id),
+    collect: () => collected(counters),
     dispose: () => scratch.dispose(),
   };
 }
@@ -76,6 +79,7 @@ export function createInlineLane(
     begin: async (id, start) => core.begin(id, start),
     run: async (id, command) => core.run(id, command),
     end: core.end,
+    collect: async () => core.collect(),
     allocate: (bytes) => new Uint8Array(bytes),
     dispose: async () => core.dispose(),
   };

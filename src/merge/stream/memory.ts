@@ -1,7 +1,7 @@
 /** How a memory budget becomes the size of the stream's buffers. */
 import type { MergePlan } from '../plan.js';
 import { MemoryBudgetError } from './errors.js';
-import { BLOCK } from './tensor-task.js';
+import { BLOCK } from './scratch.js';
 
 /** Chunks in flight of a lane: one is read, one is computed, one is written. */
 export const SLOTS = 3;

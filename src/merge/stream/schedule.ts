@@ -2,7 +2,9 @@
 import { recipeMethods } from '../../combine/merge/registry.js';
 import type { Kernels } from '../../kernels/kernels.js';
 import type { OutputTensor } from '../plan.js';
-import { createScratch, type TaskStart, TensorTask } from './tensor-task.js';
+import { createScratch } from './scratch.js';
+import type { TaskStart } from './task.js';
+import { TensorTask } from './tensor-task.js';
 
 /** Elements [begin, end) of an output. */
 export interface Share {
@@ -14,9 +16,18 @@ export interface Share {
 /** Elements of a share of a large tensor, fixed so that sums over shares are too; a multiple of a tensor's unit at the least. */
 const SHARE_ELEMENTS = 1 << 23;
 
+/** A tensor in ranges of `step` elements: a multiple of the block. */
+export function sharesOf(output: OutputTensor, size: number, step: number = SHARE_ELEMENTS): Share[] {
+  return Array.from({ length: Math.ceil(size / step) }, (_, i) => ({
+    output,
+    begin: i * step,
+    end: Math.min(size, (i + 1) * step),
+  }));
+}
+
 /**
  * Order of the plan, which is that of the files; but tensors that would leave the other lanes idle at the end come first. A large
- * tensor whose method takes no statistics is cut into shares: any range of it can be combined by itself.
+ * tensor whose method takes no statistics and goes by no order is cut into shares: any range of it can be combined by itself.
  */
 export function schedule(
   outputs: readonly OutputTensor[],
@@ -33,13 +44,8 @@ export function schedule(
     if (size <= 2 * SHARE_ELEMENTS || (output.method !== undefined && !recipeMethods.get(output.method.name)))
       return whole;
     const { shape } = new TensorTask(startOf(output), output.method, kernels, createScratch(kernels));
-    if (shape.passes > 0 || shape.unit > SHARE_ELEMENTS) return whole;
-    const step = Math.floor(SHARE_ELEMENTS / shape.unit) * shape.unit;
-    return Array.from({ length: Math.ceil(size / step) }, (_, i) => ({
-      output,
-      begin: i * step,
-      end: Math.min(size, (i + 1) * step),
-    }));
+    if (shape.passes > 0 || shape.inOrder || shape.unit > SHARE_ELEMENTS) return whole;
+    return sharesOf(output, size, Math.floor(SHARE_ELEMENTS / shape.unit) * shape.unit);
   };
   const first = outputs.filter((output) => sizeOf(output) > large);
   const rest = outputs.filter((output) => sizeOf(output) <= large);

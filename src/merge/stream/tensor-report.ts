@@ -12,6 +12,8 @@ export interface TensorReport {
   readonly nonFinite: number;
   /** What the method says of the tensor: interpolation ratio, cosine, size of task vectors. */
   readonly statistics?: Readonly<Record<string, number>>;
+  /** Entries of each input that were kept, where models are trimmed as a whole; of the base all. */
+  readonly kept?: readonly number[];
 }
 
 /** JSON has no infinities and no NaN, which strict merges may give. */
@@ -23,6 +25,7 @@ export function noteOfReport({
   referenceNorm,
   nonFinite,
   statistics,
+  kept,
 }: TensorReport): object {
   return {
     method,
@@ -34,13 +37,14 @@ export function noteOfReport({
         Object.entries(statistics).map(([name, value]) => [name, writable(value)]),
       ),
     }),
+    ...(kept !== undefined && { kept }),
   };
 }
 
 /** @returns undefined for a note that is none of a report: of another version, or damaged. */
 export function reportOfNote(note: unknown, tensor: string, size: number): TensorReport | undefined {
   if (typeof note !== 'object' || note === null) return undefined;
-  const { method, changeNorm, referenceNorm, nonFinite, statistics } = note as Record<string, unknown>;
+  const { method, changeNorm, referenceNorm, nonFinite, statistics, kept } = note as Record<string, unknown>;
   if (typeof method !== 'string' || typeof nonFinite !== 'number') return undefined;
   return {
     tensor,
@@ -55,5 +59,6 @@ export function reportOfNote(note: unknown, tensor: string, size: number): Tenso
           Object.entries(statistics).map(([name, value]) => [name, Number(value)]),
         ),
       }),
+    ...(Array.isArray(kept) && { kept: kept.map(Number) }),
   };
 }

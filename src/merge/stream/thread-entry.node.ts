@@ -18,6 +18,7 @@ async function answer(message: ThreadMessage): Promise<unknown> {
   if (core === undefined) throw new Error('this thread has no kernels');
   if (message.type === 'begin') return core.begin(message.id, message.start);
   if (message.type === 'run') return core.run(message.id, message.command);
+  if (message.type === 'collect') return core.collect();
   core.end(message.id);
   return undefined;
 }

@@ -1,7 +1,7 @@
 /** Messages between the stream and its threads. */
 import { HeddleError } from '../../errors.js';
 import { ModelFileError } from '../../tensor/safetensors/errors.js';
-import type { ChunkCommand, TaskStart } from './tensor-task.js';
+import type { ChunkCommand, TaskStart } from './task.js';
 
 export interface ThreadSetup {
   readonly backend: 'native' | 'wasm' | 'reference';
@@ -13,7 +13,8 @@ export type ThreadMessage =
   | { readonly type: 'setup'; readonly setup: ThreadSetup }
   | { readonly type: 'begin'; readonly id: number; readonly start: TaskStart }
   | { readonly type: 'run'; readonly id: number; readonly command: ChunkCommand }
-  | { readonly type: 'end'; readonly id: number };
+  | { readonly type: 'end'; readonly id: number }
+  | { readonly type: 'collect' };
 
 /** Every message but `end` gets one, in order. */
 export type ThreadReply = { readonly result: unknown } | { readonly error: ThreadError };

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { HeddleError } from '../../errors.js';
 import type { Lane } from './lane.js';
-import type { ChunkResult, TaskShape } from './tensor-task.js';
+import type { ChunkResult, TaskShape } from './task.js';
 import { revivedError, type ThreadMessage, type ThreadReply, type ThreadSetup } from './thread-protocol.js';
 
 /** A thread of the merge ended by itself. */
@@ -67,6 +67,7 @@ export function createThreadLane(setup: ThreadSetup): Lane {
     },
     run: (id, command) => post({ type: 'run', id, command }) as Promise<ChunkResult | undefined>,
     end: (id) => worker.postMessage({ type: 'end', id } satisfies ThreadMessage),
+    collect: () => post({ type: 'collect' }) as Promise<ReadonlyMap<string, Float64Array>>,
     // Shared, so that bytes are read into it and written from it without a copy to the thread.
     allocate: (bytes) => new Uint8Array(new SharedArrayBuffer(bytes)),
     async dispose() {

@@ -40,7 +40,7 @@ describe('adapters', () => {
     const { outputs, models } = plan(facts({ ...LOW, [`${PREFIX}head.modules_to_save.weight`]: [5, 3] }));
     expect(models).toEqual([
       { reference: 'm+lora', path: '/m' },
-      { reference: 'lora', path: '/lora', adapter: true },
+      { reference: 'lora', path: '/lora', adapter: { of: 0 } },
       { reference: 'm', path: '/m' },
     ]);
     const inputsOf = (name: string) => outputs.find((output) => output.name === name)?.inputs;

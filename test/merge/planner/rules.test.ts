@@ -370,6 +370,7 @@ describe('parameters that mergekit does not have', () => {
   for (const [method, parameter] of [
     ['dare_linear', 'rescale_norm: expectation'],
     ['ties', 'min_keep: 1'],
+    ['ties', 'trim_scope: model'],
     ['sce', 'relative_eps: 0.1'],
   ])
     it(`${parameter} is taken, but not in strict mode`, () => {

@@ -1,0 +1,65 @@
+/** The computing side's view of its inputs: stored bytes, handed over or read from files, as float32. */
+import type { Kernels } from '../../kernels/kernels.js';
+import { type Codec, createCodec } from '../../tensor/safetensors/codecs.js';
+import { bytesOf } from '../../tensor/safetensors/dtype.js';
+import type { FileAccess } from '../../tensor/safetensors/file-range.js';
+import type { Scratch } from './scratch.js';
+import type { ChunkCommand, TaskStart } from './task.js';
+
+export interface StoredInputs {
+  /** Elements [begin, end) of a chunk of input `k`. @param place - of scratch memory; what was in it is lost. Default: k. */
+  widened(command: ChunkCommand, k: number, begin: number, end: number, place?: number): Float32Array;
+}
+
+export function createStoredInputs(
+  start: Pick<TaskStart, 'inputs' | 'tensor' | 'rounding' | 'rounded'>,
+  kernels: Kernels,
+  scratch: Scratch,
+  files?: FileAccess,
+): StoredInputs {
+  const codecs = start.inputs.map((dtype) => createCodec(kernels, dtype, `tensor ${start.tensor}`));
+  const rounding = start.rounding && createCodec(kernels, start.rounding);
+  const { rounded = codecs.length } = start;
+
+  /** From a file bytes come into a few cached places, again at every pass. */
+  const stored = (
+    { inputs, offset }: ChunkCommand,
+    k: number,
+    begin: number,
+    end: number,
+    place: number,
+  ): Uint8Array => {
+    const { dtype } = codecs[k];
+    const input = inputs[k];
+    const first = bytesOf(dtype, begin);
+    if (input instanceof Uint8Array) return input.subarray(first, bytesOf(dtype, end));
+    const bytes = scratch.bytes(place, bytesOf(dtype, end) - first);
+    filesOf(files).read(input, bytesOf(dtype, offset) + first, bytes);
+    return bytes;
+  };
+
+  return {
+    widened(command, k, begin, end, place = k) {
+      const codec = codecs[k];
+      const bytes = stored(command, k, begin, end, place);
+      const rounds = rounding !== undefined && k < rounded && codec.dtype !== rounding.dtype;
+      if (codec.dtype === 'F32' && !rounds)
+        return new Float32Array(bytes.buffer, bytes.byteOffset, end - begin);
+      const view = scratch.vector(place, end - begin);
+      codec.widen(view, bytes);
+      if (rounds) roundTo(rounding, view);
+      return view;
+    },
+  };
+}
+
+export function filesOf(files: FileAccess | undefined): FileAccess {
+  if (files === undefined) throw new Error('this thread reaches no files');
+  return files;
+}
+
+function roundTo(codec: Codec, x: Float32Array): void {
+  const bytes = new Uint8Array(x.length * codec.width);
+  codec.narrow(bytes, x);
+  codec.widen(x, bytes);
+}
