@@ -20,6 +20,9 @@ const kFirstInfinite = 0x7f800000 >>> kSecondBits;
 /** What a kernel's counters hold. */
 const kMostCounted = 2 ** 32 - 1;
 
+/** Elements by digit; float64 where 32 bits might not hold them. */
+export type Totals = Float64Array | Uint32Array;
+
 /** Counts one digit of the magnitudes of any number of elements: what 32 bits cannot hold is carried into float64 totals. */
 export class MagnitudeCounter {
   readonly #counts: Uint32Array;
@@ -62,10 +65,11 @@ export class MagnitudeCounter {
     return false;
   }
 
-  /** Elements by digit. */
-  totals(): Float64Array {
+  /** Elements by digit, in memory of the counter, which counts no more. */
+  totals(): Totals {
+    if (this.#carried === undefined) return this.#counts;
     this.#carry();
-    return this.#carried ?? new Float64Array(this.digit.digits);
+    return this.#carried;
   }
 
   #carry(): void {
@@ -99,7 +103,7 @@ export class ThresholdSearch {
   }
 
   /** @param totals - of `next`, over all elements. */
-  tell(totals: Float64Array): void {
+  tell(totals: Totals): void {
     let digit = totals.length - 1;
     while (digit > 0 && this.#rank > totals[digit]) this.#rank -= totals[digit--];
     if (this.isFirst) {

@@ -66,9 +66,9 @@ class CountRun extends LaneRun<Begun<CountShare>> {
     const totals = new Map<string, Float64Array>();
     for (const lane of lanes)
       for (const [key, counts] of await lane.collect()) {
-        const sum = totals.get(key);
-        if (sum === undefined) totals.set(key, counts);
-        else for (let i = 0; i < sum.length; i++) sum[i] += counts[i];
+        const sum = totals.get(key) ?? new Float64Array(counts.length);
+        totals.set(key, sum);
+        for (let i = 0; i < sum.length; i++) sum[i] += counts[i];
       }
     return { totals, bytesRead: this.bytesRead };
   }

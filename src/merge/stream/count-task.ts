@@ -1,5 +1,5 @@
 /** Counting of magnitudes over a tensor, as `trim_scope: model` needs it: one of the tensors of a model, in a thread or in place. */
-import { MagnitudeCounter } from '../../combine/merge/magnitude-counter.js';
+import { MagnitudeCounter, type Totals } from '../../combine/merge/magnitude-counter.js';
 import { nonFiniteCheck } from '../../combine/merge/task-vectors.js';
 import type { Kernels } from '../../kernels/kernels.js';
 import type { FileAccess } from '../../tensor/safetensors/file-range.js';
@@ -46,7 +46,7 @@ export class CountTask {
 }
 
 /** What was counted, by key; the counters begin anew. */
-export function collected(counters: Counters): Map<string, Float64Array> {
+export function collected(counters: Counters): Map<string, Totals> {
   const totals = new Map([...counters].map(([key, counter]) => [key, counter.totals()]));
   counters.clear();
   return totals;

@@ -1,5 +1,6 @@
 /** Who computes for the stream: a thread, or this one. */
 
+import type { Totals } from '../../combine/merge/magnitude-counter.js';
 import type { MergeMethod } from '../../combine/merge/method.js';
 import { recipeMethods } from '../../combine/merge/registry.js';
 import type { Kernels } from '../../kernels/kernels.js';
@@ -19,7 +20,7 @@ export interface Lane {
   /** Forgets a tensor. */
   end(id: number): void;
   /** What was counted since the last time, by key: tensors that were announced to be counted. */
-  collect(): Promise<ReadonlyMap<string, Float64Array>>;
+  collect(): Promise<ReadonlyMap<string, Totals>>;
   /** Memory that the lane reaches without a copy. */
   allocate(bytes: number): Uint8Array;
   dispose(): Promise<void>;
@@ -29,7 +30,7 @@ export interface LaneCore {
   begin(id: number, start: TaskStart): TaskShape;
   run(id: number, command: ChunkCommand): ChunkResult | undefined;
   end(id: number): void;
-  collect(): Map<string, Float64Array>;
+  collect(): Map<string, Totals>;
   dispose(): void;
 }
 

@@ -9,6 +9,8 @@ const port = parentPort;
 if (port === null) throw new Error('this module runs in worker threads only');
 
 let core: LaneCore | undefined;
+/** Memory that goes with the next reply. */
+let transferred: ArrayBuffer[] = [];
 
 async function answer(message: ThreadMessage): Promise<unknown> {
   if (message.type === 'setup') {
@@ -18,7 +20,12 @@ async function answer(message: ThreadMessage): Promise<unknown> {
   if (core === undefined) throw new Error('this thread has no kernels');
   if (message.type === 'begin') return core.begin(message.id, message.start);
   if (message.type === 'run') return core.run(message.id, message.command);
-  if (message.type === 'collect') return core.collect();
+  if (message.type === 'collect') {
+    const counts = core.collect();
+    // Some MiB a model: handed over, not copied.
+    transferred = [...counts.values()].map(({ buffer }) => buffer as ArrayBuffer);
+    return counts;
+  }
   core.end(message.id);
   return undefined;
 }
@@ -33,6 +40,6 @@ port.on('message', (message: ThreadMessage) => {
     } catch (error) {
       reply = { error: plainError(error) };
     }
-    if (message.type !== 'end') port.postMessage(reply);
+    if (message.type !== 'end') port.postMessage(reply, transferred.splice(0));
   });
 });

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import type { Totals } from '../../combine/merge/magnitude-counter.js';
 import { HeddleError } from '../../errors.js';
 import type { Lane } from './lane.js';
 import type { ChunkResult, TaskShape } from './task.js';
@@ -67,7 +68,7 @@ export function createThreadLane(setup: ThreadSetup): Lane {
     },
     run: (id, command) => post({ type: 'run', id, command }) as Promise<ChunkResult | undefined>,
     end: (id) => worker.postMessage({ type: 'end', id } satisfies ThreadMessage),
-    collect: () => post({ type: 'collect' }) as Promise<ReadonlyMap<string, Float64Array>>,
+    collect: () => post({ type: 'collect' }) as Promise<ReadonlyMap<string, Totals>>,
     // Shared, so that bytes are read into it and written from it without a copy to the thread.
     allocate: (bytes) => new Uint8Array(new SharedArrayBuffer(bytes)),
     async dispose() {

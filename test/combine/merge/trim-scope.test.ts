@@ -211,10 +211,10 @@ describe('MagnitudeCounter', () => {
           [18, 1000],
         ] as const)
           counter.count(x.subarray(begin, end), none.subarray(begin, end));
-        expect(counter.totals()).toEqual(whole.totals());
+        expect([...counter.totals()]).toEqual([...whole.totals()]);
       }
     }
-    expect(new MagnitudeCounter(currentKernels(), digit).totals()).toEqual(new Float64Array(1 << 13));
+    expect(new MagnitudeCounter(currentKernels(), digit).totals()).toEqual(new Uint32Array(1 << 13));
   });
 });
 
