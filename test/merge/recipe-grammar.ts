@@ -31,7 +31,7 @@ const METHODS: Readonly<
   multislerp: ['weight', 'normalize_weights eps', false, 3],
   karcher: ['', 'max_iter tol', false, 3],
   task_arithmetic: ['weight density', 'normalize lambda rescale int8_mask', true, 3],
-  ties: ['weight density', 'normalize lambda rescale min_keep', true, 3],
+  ties: ['weight density', 'normalize lambda rescale min_keep trim_scope', true, 3],
   dare_linear: ['weight density', 'normalize lambda rescale', true, 3],
   dare_ties: ['weight density', 'normalize lambda rescale int8_mask', true, 2],
   della: ['weight density epsilon', 'normalize lambda rescale', true, 2],
@@ -76,13 +76,18 @@ const value: fc.Arbitrary<Json> = fc.oneof(
   { weight: 1, arbitrary: fc.tuple(scalar, conditional).map((pair): Json => pair) },
 );
 
+/** Of parameters that are words. */
+const CHOICES: Readonly<Record<string, fc.Arbitrary<Json>>> = {
+  trim_scope: fc.constantFrom<Json>('model', 'model', 'tensor'),
+};
+
 const words = (text: string): string[] => text.split(' ').filter((word) => word !== '');
 
 /** Each of the method's parameters or not; a weight and t nearly always, since they are asked for. */
 function parametersOf(names: readonly string[]): fc.Arbitrary<Json> {
   const each = names.map((name) =>
     fc
-      .tuple(fc.nat({ max: 20 }), rarely(number, value, 4))
+      .tuple(fc.nat({ max: 20 }), rarely(CHOICES[name] ?? number, value, CHOICES[name] ? 12 : 4))
       .map(([dice, v]) => (dice < (/^(weight|t)$/.test(name) ? 20 : 8) ? [[name, v] as const] : [])),
   );
   const stray = rarely<readonly (readonly [string, Json])[]>(

@@ -16,6 +16,8 @@ export interface CountedDigit {
 const kSecondBits = 18;
 const kSecondDigits = 1 << kSecondBits;
 const FIRST_DIGIT: CountedDigit = { prefix: 0, prefixShift: 31, shift: kSecondBits, digits: 1 << 13 };
+/** Of the counters of one search, in one thread. */
+export const COUNTER_BYTES = Uint32Array.BYTES_PER_ELEMENT * kSecondDigits;
 const kFirstInfinite = 0x7f800000 >>> kSecondBits;
 /** What a kernel's counters hold. */
 const kMostCounted = 2 ** 32 - 1;

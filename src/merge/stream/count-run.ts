@@ -17,6 +17,8 @@ export interface CountedTensor {
 }
 
 export interface CountOptions extends LaneRunOptions {
+  /** Of the counters of a lane at most, with its part of their sums. */
+  readonly counterBytes: number;
   /** Called with the elements of each tensor that were counted, as bytes of its output. */
   readonly onCounted?: (bytes: number, bytesRead: number) => void;
 }
@@ -34,9 +36,6 @@ interface CountShare extends Share {
 }
 
 class CountRun extends LaneRun<Begun<CountShare>> {
-  /** Of the counters of a lane. */
-  readonly #counterBytes: number;
-
   constructor(
     private readonly options: CountOptions,
     tensors: readonly CountedTensor[],
@@ -45,13 +44,6 @@ class CountRun extends LaneRun<Begun<CountShare>> {
       sharesOf(output, sizeOf(output.shape)).map((share) => ({ ...share, counted })),
     );
     super(options, shares);
-    const digits = new Map(
-      tensors.flatMap(({ counted }) => counted.map(({ key, digit }) => [key, digit.digits])),
-    );
-    this.#counterBytes = [...digits.values()].reduce(
-      (sum, count) => sum + Uint32Array.BYTES_PER_ELEMENT * count,
-      0,
-    );
   }
 
   async result(): Promise<{ totals: Map<string, Float64Array>; bytesRead: number }> {
@@ -91,7 +83,7 @@ class CountRun extends LaneRun<Begun<CountShare>> {
       inputs: begun.readers.length,
       slotWidth: widthOf(begun.readers, false),
       fileWidth: widthOf(begun.readers, true),
-      workingBytes: this.#counterBytes,
+      workingBytes: this.options.counterBytes,
     });
     for (let at = begin; at < end; at += chunk) {
       const to = Math.min(end, at + chunk);

@@ -2,7 +2,12 @@
  * `trim_scope: model` before the merge: the threshold of every model's task vector, in three sweeps over the tensors. Two find it digit
  * by digit; a third, where not all entries that equal it are kept, how many of them lie in which tensor.
  */
-import { type CountedDigit, dealTies, ThresholdSearch } from '../../combine/merge/magnitude-counter.js';
+import {
+  COUNTER_BYTES,
+  type CountedDigit,
+  dealTies,
+  ThresholdSearch,
+} from '../../combine/merge/magnitude-counter.js';
 import { TRIM_BITS, TRIM_TIES, trimsModels, UNTRIMMED } from '../../combine/merge/model-trim.js';
 import { bytesOf } from '../../tensor/safetensors/dtype.js';
 import type { MergePlan, OutputTensor } from '../plan.js';
@@ -77,6 +82,8 @@ export async function withThresholds(options: StreamOptions): Promise<SettledPla
 class Sweeps {
   readonly #leftBytes: number;
   readonly #sweepBytes: number;
+  /** Of the largest sweep, so that a budget is too small for the first or for none. */
+  readonly #counterBytes: number;
   #bytesRead = 0;
   #bytesDone = 0;
 
@@ -88,6 +95,9 @@ class Sweeps {
     const pooled = new Set(searches.flatMap(({ pool }) => pool.tensors.map(({ output }) => output)));
     this.#leftBytes = bytesIn(left);
     this.#sweepBytes = bytesIn([...pooled]);
+    // The sums of all lanes are float64, in this thread.
+    const shared = (2 * COUNTER_BYTES) / options.lanes.length;
+    this.#counterBytes = searches.length * Math.ceil(COUNTER_BYTES + shared);
   }
 
   /** Nothing is read for no entries. @returns what was counted by key. */
@@ -101,6 +111,7 @@ class Sweeps {
     const { totals, bytesRead } = await countMagnitudes(
       {
         ...this.options,
+        counterBytes: this.#counterBytes,
         onCounted: (bytes, read) => {
           this.#bytesDone += bytes;
           this.#bytesRead = before + read;

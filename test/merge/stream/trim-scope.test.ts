@@ -5,8 +5,10 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { mergeModels } from '../../../src/combine/merge/in-memory.js';
 import { loadBackend } from '../../../src/kernels/select.js';
 import { createMemoryMerger } from '../../../src/merge/evolve/memory-merge.node.js';
-import { type MergeOptions, mergeRecipe, planRecipe } from '../../../src/merge/merge.node.js';
+import { mergeRecipe } from '../../../src/merge/merge.node.js';
 import { mergeRecipeBlobs } from '../../../src/merge/merge-blobs.js';
+import type { MergeOptions } from '../../../src/merge/merge-options.node.js';
+import { planRecipe } from '../../../src/merge/plan-recipe.node.js';
 import { formatPlan } from '../../../src/merge/planner/describe.js';
 import type { StreamProgress } from '../../../src/merge/stream/stream.js';
 import { readModel, writeModel as writeFlat } from '../../../src/tensor/safetensors/flat-model.node.js';
@@ -34,7 +36,7 @@ const SCALES = [0.5, 0.1, 0.02, 2];
 const TUNES = ['one', 'two', 'three'];
 const DENSITY = [0.3, 0.07, 1];
 const WEIGHT = [0.5, 0.3, 0.7];
-const TIGHT = 137e6;
+const TIGHT = 146e6;
 
 let folder = '';
 let number = 0;
@@ -317,6 +319,16 @@ describe('a merge that ranks whole models', () => {
       }),
     ).rejects.toMatchObject({ code: 'ERR_INPUT_CHANGED', message: expect.stringContaining('two') });
     await touched;
+    // A budget that is too small is so in the first sweep.
+    const seen: StreamProgress[] = [];
+    await expect(
+      mergeRecipe(recipeOf('model'), join(folder, 'tiny'), {
+        ...{ baseFolder: join(folder, 'F32'), workers: 0, memory: 135e6 },
+        onProgress: (progress) => seen.push(progress),
+      }),
+    ).rejects.toMatchObject({ code: 'ERR_OUT_OF_MEMORY_BUDGET' });
+    const once = Object.values(SHAPES).reduce((sum, shape) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0);
+    expect(seen.every(({ bytesDone }) => bytesDone < once)).toBe(true);
     const one = Object.fromEntries(readTensors(join(changed, 'one')));
     one['model.layers.10.w'].bytes.set([0, 0, 0x80, 0x7f], 4 * 77);
     writeModelFolder(join(changed, 'one'), one);
