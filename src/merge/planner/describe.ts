@@ -14,9 +14,7 @@ export interface TensorDescription {
   /** Method name, or `copy`. */
   readonly method: string;
   readonly inputs: readonly { readonly model: string; readonly name: string; readonly dtype: TensorDtype }[];
-  /**
-   * Times that the inputs are read; of models that are trimmed as a whole at most: values without many equal magnitudes are read once less.
-   */
+  /** Times that the inputs are read, at most: where all entries that equal the threshold of a whole model are kept, it is once less. */
   readonly passes: number;
   readonly bytesRead: number;
   readonly bytesWritten: number;

@@ -1,6 +1,6 @@
 /**
  * `trim_scope: model` before the merge: the threshold of every model's task vector, in three sweeps over the tensors. Two find it digit
- * by digit; a third, where not all entries that equal it are kept, how many of them lie in which tensor.
+ * by digit; the third counts in which tensors the entries lie that equal it, for models that do not keep all of these.
  */
 import {
   COUNTER_BYTES,

@@ -492,6 +492,36 @@ describe('what is one model', () => {
     expect(Array.from(made.get('head.weight')?.values ?? [], (v, i) => v !== head[i])).toEqual(mask.get('z'));
   });
 
+  it('is counted as it is loaded: rounded where the recipe has a dtype', async () => {
+    const size = Object.values(SHAPES).reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
+    for (const dtype of ['bfloat16', 'float16']) {
+      const out = await merged(`${one('density: 0.2')}dtype: ${dtype}\n`, 'F32', { workers: 2 });
+      expect(keptIn(out).reduce((sum, [, [kept]]) => sum + kept, 0)).toBe(Math.trunc(0.2 * size));
+    }
+  });
+
+  it('is all its layers of a stack, as often as they are used', async () => {
+    const home = join(folder, 'stacked');
+    for (const [m, name] of ['base', 'one'].entries())
+      writeModelFolder(join(home, name), {
+        'h.0.w': f32([4, 5], uniform(20, m + 1)),
+        'h.1.w': f32([4, 5], uniform(20, m + 3)),
+        norm: f32([7], uniform(7, m + 5)),
+      });
+    const slice = (range: string, density: string) =>
+      `  - sources:\n    - {model: one, layer_range: ${range}, parameters: {density: ${density}}}\n    - {model: base, layer_range: ${range}}\n`;
+    const stack = (second: string) =>
+      `merge_method: ties\nbase_model: base\nslices:\n${slice('[0, 2]', '0.5')}${slice('[1, 2]', second)}parameters: {weight: 1, trim_scope: model}\n`;
+    const out = await merged(stack('0.5'), '../stacked' as 'F32', { baseFolder: home });
+    expect(readJson(out, 'merge_report.json')).toMatchObject({
+      trimmed: [{ model: 'one', elements: 67, tensors: 4, kept: 33 }],
+    });
+    expect(keptIn(out).reduce((sum, [, [kept]]) => sum + kept, 0)).toBe(33);
+    await expect(planRecipe(stack('0.4'), { baseFolder: home })).rejects.toMatchObject({
+      message: expect.stringMatching(/density of one is 0\.5 for h\.0\.w and 0\.4 for h\.2\.w/),
+    });
+  });
+
   it('is another in every document', async () => {
     const two = `name: half\n${one('density: 0.5')}---\n${one('density: 0.2').replace('model: one', 'model: half')}`;
     const out = await merged(two, 'F32');
