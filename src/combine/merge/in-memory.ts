@@ -6,7 +6,7 @@ import type { Kernels } from '../../kernels/kernels.js';
 import { overflowLimit } from '../../tensor/safetensors/dtype.js';
 import type { FlatTensor } from '../../tensor/safetensors/flat-model.js';
 import { MergeMethodError } from './errors.js';
-import type { MergeMethod, ParameterSpec, TensorContext } from './method.js';
+import { type MergeMethod, mergeInMemory, type ParameterSpec, type TensorContext } from './method.js';
 import type { CommonOptions, MergeMethodName, MethodOptions } from './method-options.js';
 import {
   alignedTensors,
@@ -18,8 +18,6 @@ import {
 } from './models.js';
 import { findMergeMethod, mergeMethods } from './registry.js';
 import { resultDtype } from './result-dtype.js';
-
-/** Methods for which a base is one more model. */
 
 interface RawOptions extends CommonOptions {
   readonly method: string;
@@ -98,34 +96,16 @@ function mergeWith<M extends InMemoryModel>(
     };
     const dtypes = all.flatMap((each) => ('dtype' in each ? [each.dtype] : []));
     const dtype = dtypes.length === 0 ? undefined : resultDtype(method.name, dtypes, baseIndex);
-    const values = mergeTensor(
+    const values = mergeInMemory(
       method,
       context,
       all.map((each) => each.values),
-      onTensor,
+      { onStatistics: onTensor && ((statistics) => onTensor(tensor, statistics)) },
     );
     if (!strict) checkFinite(kernels, method, tensor, values, overflowLimit(dtype ?? 'F32'));
     merged.set(tensor, { shape, values, ...(dtype && { dtype }) });
   }
   return modelOf(baseIndex < 0 ? models[0] : (base as M), merged);
-}
-
-function mergeTensor(
-  method: MergeMethod,
-  context: TensorContext,
-  inputs: readonly Float32Array[],
-  onTensor: CommonOptions['onTensor'],
-): Float32Array {
-  const merge = method.plan(context);
-  for (const pass of merge.passes) {
-    pass.accept(inputs, 0);
-    pass.end?.();
-  }
-  const out = new Float32Array(context.size);
-  merge.combine(out, inputs, 0);
-  const statistics = onTensor && merge.statistics?.();
-  if (statistics) onTensor(context.tensor, statistics);
-  return out;
 }
 
 function checkFinite(

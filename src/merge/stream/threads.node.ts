@@ -8,7 +8,7 @@ import type { ChunkResult, TaskShape } from './tensor-task.js';
 import { revivedError, type ThreadMessage, type ThreadReply, type ThreadSetup } from './thread-protocol.js';
 
 /** A thread of the merge ended by itself. */
-export class MergeThreadError extends HeddleError {
+class MergeThreadError extends HeddleError {
   constructor(cause: Error) {
     super(
       'ERR_WORKER_CRASHED',
