@@ -3,7 +3,8 @@ import { nearest, toCamel } from '../../config/names.js';
 import { InvalidArgumentError } from '../../errors.js';
 import { currentKernels } from '../../kernels/current.js';
 import type { Kernels } from '../../kernels/kernels.js';
-import { overflowLimit } from '../../tensor/safetensors/dtype.js';
+import { createCodec, roundTo } from '../../tensor/safetensors/codecs.js';
+import { overflowLimit, type StoredDtype } from '../../tensor/safetensors/dtype.js';
 import type { FlatTensor } from '../../tensor/safetensors/flat-model.js';
 import { MergeMethodError } from './errors.js';
 import { type MergeMethod, mergeInMemory, type ParameterSpec, type TensorContext } from './method.js';
@@ -29,7 +30,8 @@ interface RawOptions extends CommonOptions {
  * Merges models with any method, tensor by tensor.
  *
  * Values are computed from float32 and, where a model has types (`readModel`), rounded once when it is written, in the base's type for
- * task vectors and else in the smallest that holds all. For models of one type the bytes are those of `mergeRecipe`.
+ * task vectors and else in the smallest that holds all. A model of another type than such a base of 16 bits is rounded to it first. The
+ * bytes are those of `mergeRecipe`, but for quantized models beside such a base: recipes round nothing where a model has scales.
  *
  * @param models - those to merge, all of one kind and with the same tensors; the base goes into `options`.
  * @param options - `method` as in recipes, its parameters in camel (or snake) case, and what {@link CommonOptions} has.
@@ -99,13 +101,26 @@ function mergeWith<M extends InMemoryModel>(
     const values = mergeInMemory(
       method,
       context,
-      all.map((each) => each.values),
+      all.map((each) => loadedAs(kernels, each, dtype)),
       { onStatistics: onTensor && ((statistics) => onTensor(tensor, statistics)) },
     );
     if (!strict) checkFinite(kernels, method, tensor, values, overflowLimit(dtype ?? 'F32'));
     merged.set(tensor, { shape, values, ...(dtype && { dtype }) });
   }
   return modelOf(baseIndex < 0 ? models[0] : (base as M), merged);
+}
+
+/** Values as a recipe takes them: in the type of the result, where it is one of 16 bits and theirs is another. */
+function loadedAs(
+  kernels: Kernels,
+  tensor: NamedTensor | FlatTensor,
+  dtype: StoredDtype | undefined,
+): Float32Array {
+  const { values } = tensor;
+  if ((dtype !== 'BF16' && dtype !== 'F16') || !('dtype' in tensor) || tensor.dtype === dtype) return values;
+  const rounded = values.slice();
+  roundTo(createCodec(kernels, dtype), rounded);
+  return rounded;
 }
 
 function checkFinite(
