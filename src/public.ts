@@ -73,6 +73,7 @@ export { cifar10Cnn, mlp, mnistCnn, softmaxRegression } from './nn/zoo.js';
 export { defineModel, type Model } from './program/model.js';
 export { ParamSpec } from './tensor/param-spec.js';
 export { type ModelBlob, openModelBlobs } from './tensor/safetensors/blob-reader.js';
+export { type TensorDifference, tensorDifference } from './tensor/safetensors/difference.js';
 export type { StoredDtype, TensorDtype } from './tensor/safetensors/dtype.js';
 export { InputChangedError, ModelFileError, SafetensorsFormatError } from './tensor/safetensors/errors.js';
 export {
@@ -84,13 +85,8 @@ export {
 } from './tensor/safetensors/flat-model.js';
 export { ModelTensorError, paramsOfTensors, paramTensors } from './tensor/safetensors/param-model.js';
 export type { ModelFile, ModelSource, TensorInfo } from './tensor/safetensors/source.js';
-export {
-  type MeasuredTensor,
-  type TensorDifference,
-  type TensorStatistics,
-  tensorDifference,
-  tensorStatistics,
-} from './tensor/safetensors/statistics.js';
+export { type TensorStatistics, tensorStatistics } from './tensor/safetensors/statistics.js';
+export type { MeasuredTensor } from './tensor/safetensors/value-chunks.js';
 export type {
   ModelWriter,
   ModelWriterOptions,

@@ -2,10 +2,11 @@ import { Command } from 'commander';
 import type { Kernels } from '../kernels/kernels.js';
 import { loadBackend } from '../kernels/select.js';
 import { formatNumber, formatPercent, printable } from '../report/format.js';
+import { type TensorDifference, tensorDifference } from '../tensor/safetensors/difference.js';
 import { openModel } from '../tensor/safetensors/reader.node.js';
+import { normOfNorms } from '../tensor/safetensors/scaled-sum.js';
 import { findScales, type ScaleInfo } from '../tensor/safetensors/scales.js';
 import type { ModelSource, TensorInfo } from '../tensor/safetensors/source.js';
-import { type TensorDifference, tensorDifference } from '../tensor/safetensors/statistics.js';
 import { type ByteProgress, createByteProgress } from './byte-progress.js';
 import { EXIT } from './exit-codes.js';
 import { type Colors, type CommonOptions, createOutput, type Output, withCommonOptions } from './output.js';
@@ -30,8 +31,11 @@ export function diffCommand(run: Verb): Command {
     .addHelpText(
       'after',
       `
-max |b-a| is the largest difference, max rel the largest over max(|a|, |b|) of its element, |b-a| the norm of the
-difference, of |a| that norm over the norm of a; elements that are not finite in both are counted apart.
+Tensors of one type are the same if all their bytes are, tensors of two types, or with scales, if all their values
+are. differ counts elements of another value (NaN equals NaN, 0 equals -0), exactly for any two types; elements
+of the same value in other bits are told below the table. max |b-a| is the largest difference, max rel the largest
+over max(|a|, |b|) of its element, |b-a| the norm of the difference, of |a| that norm over the norm of a, in
+float64; elements that are not finite in both are counted apart.
 
 Examples:
   heddle diff models/base models/tuned
@@ -138,8 +142,8 @@ async function diffModels(
       onlyInA: count('only-in-a'),
       onlyInB: count('only-in-b'),
       maxAbsolute: tensors.reduce((most, { maxAbsolute = 0 }) => Math.max(most, maxAbsolute), 0),
-      normA: Math.sqrt(sum(({ normA = 0 }) => normA * normA)),
-      normDelta: Math.sqrt(sum(({ normDelta = 0 }) => normDelta * normDelta)),
+      normA: normOfNorms(tensors.map(({ normA = 0 }) => normA)),
+      normDelta: normOfNorms(tensors.map(({ normDelta = 0 }) => normDelta)),
       nonFinite: sum(({ nonFinite = 0 }) => nonFinite),
     },
   };
@@ -169,9 +173,9 @@ async function compare({
     kernels,
     onBytes: progress.add,
   });
-  // Of two types, or with a zero of another sign, values can be equal where bytes are not; float32 shows it where it holds both types.
-  const exact = ![infoA, infoB].some(({ dtype }) => ['F64', 'I64', 'I32'].includes(dtype));
-  const same = difference.identical || (exact && difference.different === 0);
+  const { identical, different, differentBits } = difference;
+  // Tensors of two types, or with scales, have no bits in common, but may have the same values.
+  const same = identical || (differentBits === undefined && different === 0);
   return { status: same ? 'same' : 'different', ...difference };
 }
 
@@ -186,11 +190,13 @@ function sameShape(a: TensorInfo, b: TensorInfo): boolean {
 
 function describeDifference({ tensors, totals }: ModelDifference, all: boolean, colors: Colors): string {
   const shown = tensors.filter(({ status }) => status === 'different' || (all && status === 'same'));
-  const head = ['tensor', 'type', 'shape', 'max |b-a|', 'max rel', '|b-a|', 'of |a|', 'cosine', 'not finite'];
+  const numbers = ['differ', 'max |b-a|', 'max rel', '|b-a|', 'of |a|', 'cosine', 'not finite'];
+  const head = ['tensor', 'type', 'shape', ...numbers];
   const rows = shown.map((tensor) => [
     printable(tensor.name),
     tensor.dtypeA === tensor.dtypeB ? (tensor.dtypeA ?? '') : `${tensor.dtypeA} / ${tensor.dtypeB}`,
     shapeText(tensor.shapeA),
+    formatNumber(tensor.different),
     formatNumber(tensor.maxAbsolute),
     formatNumber(tensor.maxRelative),
     formatNumber(tensor.normDelta),
@@ -199,8 +205,10 @@ function describeDifference({ tensors, totals }: ModelDifference, all: boolean, 
     tensor.nonFinite ? colors.red(formatNumber(tensor.nonFinite)) : formatNumber(tensor.nonFinite),
   ]);
   const lines = rows.length > 0 ? [plainTable(head, rows, 3, colors), ''] : [];
-  for (const { name, status, shapeA, shapeB } of tensors) {
+  for (const { name, status, shapeA, shapeB, different, differentBits } of tensors) {
     const shown = printable(name);
+    if (differentBits !== undefined && differentBits !== (different ?? 0))
+      lines.push(`${colors.yellow('!')} ${shown}: ${bitsText(differentBits, different)}`);
     if (status === 'shapes-differ')
       lines.push(`${colors.yellow('!')} ${shown}: ${shapeText(shapeA)} in a, ${shapeText(shapeB)} in b`);
     if (status === 'only-in-a') lines.push(`${colors.yellow('-')} ${shown}: only in a, ${shapeText(shapeA)}`);
@@ -224,11 +232,22 @@ function describeDifference({ tensors, totals }: ModelDifference, all: boolean, 
   return lines.join('\n');
 }
 
+/** Of elements whose bytes differ but not their values, or whose values cannot be read. */
+function bitsText(differentBits: number, different: number | undefined): string {
+  const count = differentBits - (different ?? 0);
+  const elements = `${formatNumber(count)} ${count === 1 ? 'element differs' : 'elements differ'}`;
+  if (different === undefined) return `${elements}, of a type whose values are not read`;
+  return `${elements} in bits alone: zeros of other sign, or NaNs of other bits`;
+}
+
 function share(part: number | undefined, whole: number | undefined): string {
   if (part === undefined || whole === undefined) return '–';
-  return whole === 0
-    ? formatNumber(part === 0 ? 0 : Number.POSITIVE_INFINITY)
-    : formatPercent(part / whole, 2);
+  if (whole === 0) return formatNumber(part === 0 ? 0 : Number.POSITIVE_INFINITY);
+  const ratio = part / whole;
+  if (ratio > 0 && ratio < 0.00005) return '< 0.01 %';
+  // Beyond float64, or of two such norms.
+  if (!Number.isFinite(100 * ratio)) return formatNumber(ratio);
+  return ratio < 1e4 ? formatPercent(ratio, 2) : `${formatNumber(100 * ratio)} %`;
 }
 
 function shapeText(shape: readonly number[] | undefined): string {

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { loadBackend } from '../kernels/select.js';
 import { formatBytes, formatNumber, printable } from '../report/format.js';
 import { openModel } from '../tensor/safetensors/reader.node.js';
+import { normOfNorms } from '../tensor/safetensors/scaled-sum.js';
 import { findScales, type ScaleInfo } from '../tensor/safetensors/scales.js';
 import type { ModelSource, TensorInfo } from '../tensor/safetensors/source.js';
 import { type TensorStatistics, tensorStatistics } from '../tensor/safetensors/statistics.js';
@@ -29,8 +30,8 @@ export function inspectCommand(run: Verb): Command {
     .addHelpText(
       'after',
       `
-Norm, mean, least and greatest are over the finite values, in float64; of eight-bit weights with scales beside
-them, over the values after scaling.
+Norm, mean, least and greatest are over the finite values, in float64, to which integers beyond 2^53 are rounded;
+of eight-bit weights with scales beside them, over the values after scaling.
 
 Examples:
   heddle inspect models/base
@@ -101,7 +102,7 @@ async function inspectModel(
   for (const { dtype, parameters } of tensors) byDtype.set(dtype, (byDtype.get(dtype) ?? 0) + parameters);
   const counted = options.values
     ? {
-        norm: Math.sqrt(sum(({ norm = 0 }) => norm * norm)),
+        norm: normOfNorms(tensors.map(({ norm = 0 }) => norm)),
         nans: sum(({ nans = 0 }) => nans),
         infinities: sum(({ infinities = 0 }) => infinities),
       }
@@ -184,7 +185,9 @@ function describeInspection(
   if (measured) {
     const bad = (totals.nans ?? 0) + (totals.infinities ?? 0);
     const finite =
-      bad === 0 ? colors.green('all values finite') : colors.red(`${formatNumber(bad)} values not finite`);
+      bad === 0
+        ? colors.green('all values finite')
+        : colors.red(`${formatNumber(bad)} ${bad === 1 ? 'value' : 'values'} not finite`);
     lines.push(`norm ${formatNumber(totals.norm, 6)}, ${finite}`);
   }
   for (const { key, value } of metadata) lines.push(colors.dim(printable(`${key}: ${shortened(value)}`)));

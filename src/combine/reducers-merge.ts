@@ -4,7 +4,7 @@ import { InvalidArgumentError } from '../errors.js';
 import { currentKernels } from '../kernels/current.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { arcCosine } from './merge/angles.js';
-import type { TensorContext } from './merge/method.js';
+import { mergeInMemory, type TensorContext } from './merge/method.js';
 import { type MergeRule, type MergeRuleName, type MergeRuleOptions, mergeRules } from './merge-rules.js';
 import type { GatheringContext, GatheringReducer, UpdateTensor } from './reducers.js';
 
@@ -195,7 +195,7 @@ function runMethod(
   // Without a division by their sum, example counts would scale the step.
   const scale = global.normalize === 0 ? updates.length / sum : 1;
   const weight = weights.map((w) => w * scale);
-  const merge = rule.method.plan({
+  const tensor: TensorContext = {
     ...shared,
     models: inputs.map((_, k) => (k === base ? 'base' : `update ${k}`)),
     base,
@@ -207,18 +207,16 @@ function runMethod(
     strict: false,
     // A run must not end because two clients moved a single weight apart.
     onSingular: 'base',
-  });
-  for (const pass of merge.passes) {
-    pass.accept(inputs, 0);
-    pass.end?.();
-  }
-  merge.combine(out, inputs, 0);
-  const statistics = context && merge.statistics?.();
-  if (!statistics) return;
+  };
+  const onStatistics = context && ((told: Statistics) => context.report(shared.tensor, withAngle(told)));
+  mergeInMemory(rule.method, tensor, inputs, { out, onStatistics });
+}
+
+type Statistics = Readonly<Record<string, number>>;
+
+function withAngle(statistics: Statistics): Statistics {
   const { cosine } = statistics;
-  const told =
-    cosine === undefined ? statistics : { ...statistics, angle: (arcCosine(cosine) * 180) / Math.PI };
-  context.report(shared.tensor, told);
+  return cosine === undefined ? statistics : { ...statistics, angle: (arcCosine(cosine) * 180) / Math.PI };
 }
 
 function needed<T>({ name }: Round, what: string, value: T | undefined): T {

@@ -96,7 +96,7 @@ const total = (count: number, term: (i: number) => number): number => {
 /** log sum exp of one row of logits. */
 function logSumExp(z: Float64Array, row: number, classes: number): number {
   const logits = z.subarray(row * classes, (row + 1) * classes);
-  const top = Math.max(...logits);
+  const top = logits.reduce((most, logit) => Math.max(most, logit), Number.NEGATIVE_INFINITY);
   return top + Math.log(total(classes, (c) => Math.exp(logits[c] - top)));
 }
 

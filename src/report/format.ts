@@ -2,12 +2,13 @@
 
 const DASH = '–';
 
-/** At most `digits` significant digits, no trailing zeros, thousands separated: 199,210; 0.0034; 1.2e-9. */
+/** At most `digits` significant digits, no trailing zeros, thousands separated: 199,210; 0.0034; 1.2e−9. */
 export function formatNumber(value: number | undefined, digits = 3): string {
   if (value === undefined) return DASH;
   if (!Number.isFinite(value)) return Number.isNaN(value) ? 'NaN' : value > 0 ? '∞' : '−∞';
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-4 || size >= 1e15)) return value.toExponential(digits - 1).replace('-', '−');
+  if (size !== 0 && (size < 1e-4 || size >= 1e15))
+    return value.toExponential(digits - 1).replaceAll('-', '−');
   const rounded = Number.isInteger(value) ? value : Number(value.toPrecision(digits));
   const [whole, fraction] = Math.abs(rounded).toString().split('.');
   const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ',');

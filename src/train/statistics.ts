@@ -214,7 +214,7 @@ function checkedIndex(
       where,
       'index',
       `at least one example number below ${data.size}`,
-      chosen.length === 0 ? 'none' : Math.max(...chosen),
+      chosen.length === 0 ? 'none' : chosen.reduce((most, example) => Math.max(most, example)),
     );
   return chosen;
 }

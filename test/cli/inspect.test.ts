@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { writeModel } from '../../src/tensor/safetensors/flat-model.node.js';
 import { f32, raw, writeModelFolder } from '../merge/model-files.js';
+import { wide } from '../tensor/safetensors/stored-tensors.js';
 import { errorOf, heddle, parsed, root, temporaryFolder } from './run-cli.js';
 
 const sharded = join(root, 'test/golden/safetensors/sharded');
@@ -162,7 +163,7 @@ describe('heddle diff', () => {
 
   it('prints only what differs, without letting a name steer the terminal', async () => {
     const { stdout } = await heddle(['diff', a, b]);
-    expect(stdout).toMatch(/layers\.0\.w +F32 +2 x 2 +1 +1 +1 +20\.00 %/);
+    expect(stdout).toMatch(/layers\.0\.w +F32 +2 x 2 +1 +1 +1 +1 +20\.00 %/);
     expect(stdout).not.toContain('layers.1.w');
     expect(stdout).toContain('wide: 2 in a, 1 x 2 in b');
     expect(stdout).toContain('gone: only in a');
@@ -174,5 +175,101 @@ describe('heddle diff', () => {
   it('of a model with itself is nothing', async () => {
     const { stdout } = await heddle(['diff', sharded, sharded]);
     expect(stdout.trim()).toBe('30 tensors same, 0 different');
+  });
+});
+
+describe('values of 64 bits', () => {
+  const wideA = join(folder, 'wide-a');
+  const wideB = join(folder, 'wide-b');
+
+  beforeAll(() => {
+    const two53 = 2n ** 53n;
+    writeModelFolder(wideA, {
+      huge: wide('F64', Float64Array.of(3e200, 0, -0.1)),
+      'huge.too': wide('F64', Float64Array.of(-4e200, 1e-300)),
+      long: wide('I64', BigInt64Array.of(two53, -(2n ** 62n) + 1n, 5n)),
+      mixed: wide('I64', BigInt64Array.of(two53 + 1n, two53)),
+      packed: wide('U16', Uint16Array.of(1, 2)),
+      zero: wide('F64', Float64Array.of(0, Number.NaN, 1)),
+    });
+    const zero = Float64Array.of(-0, Number.NaN, 1);
+    new BigUint64Array(zero.buffer)[1] = 0x7ff8_0000_0000_0001n;
+    writeModelFolder(wideB, {
+      huge: wide('F64', Float64Array.of(6e200, 0, -0.1)),
+      'huge.too': wide('F64', Float64Array.of(-8e200, 1e-300)),
+      long: wide('I64', BigInt64Array.of(two53 + 1n, -(2n ** 62n), 5n)),
+      mixed: wide('F64', Float64Array.of(2 ** 53, 2 ** 53)),
+      packed: wide('U16', Uint16Array.of(1, 3)),
+      zero: wide('F64', zero),
+    });
+  });
+
+  it('are inspected with norms whose squares are beyond float64, and so are their totals', async () => {
+    const { tensors, totals } = parsed(
+      await heddle(['inspect', wideA, '--filter', 'huge*', '--json']),
+    ) as unknown as { tensors: object[]; totals: { norm: number } };
+    expect(tensors).toMatchObject([
+      { name: 'huge', dtype: 'F64', norm: 3e200, mean: 1e200, min: -0.1, max: 3e200 },
+      { name: 'huge.too', norm: 4e200, mean: -2e200, min: -4e200, max: 1e-300 },
+    ]);
+    expect(totals.norm).toBeCloseTo(5e200, -190);
+    const long = parsed(await heddle(['inspect', wideA, '--filter', 'long', '--json']));
+    expect(long.tensors).toMatchObject([{ dtype: 'I64', min: -(2 ** 62), max: 2 ** 53, zeros: 0, nans: 0 }]);
+  });
+
+  it('are compared exactly, by value and by bits', async () => {
+    const { tensors, totals } = parsed(await heddle(['diff', wideA, wideB, '--json'])) as unknown as {
+      tensors: { name: string }[];
+      totals: Record<string, number>;
+    };
+    const named = Object.fromEntries(tensors.map((tensor) => [tensor.name, tensor]));
+    expect(named.huge).toMatchObject({
+      status: 'different',
+      different: 1,
+      'different-bits': 1,
+      'max-relative': 0.5,
+      'norm-delta': 3e200,
+      cosine: 1,
+    });
+    expect(named.long).toMatchObject({ different: 2, 'max-absolute': 1, 'norm-delta': Math.SQRT2 });
+    expect(named.mixed).toMatchObject({ status: 'different', different: 1, 'max-absolute': 1 });
+    expect(named.mixed).not.toHaveProperty('different-bits');
+    expect(named.packed).toMatchObject({ status: 'different', identical: false, 'different-bits': 1 });
+    expect(named.packed).not.toHaveProperty('different');
+    expect(named.zero).toMatchObject({
+      status: 'different',
+      different: 0,
+      'different-bits': 2,
+      'non-finite': 1,
+    });
+    expect(totals['norm-delta']).toBeCloseTo(5e200, -190);
+    expect(totals['norm-a']).toBeCloseTo(5e200, -190);
+    expect(totals).toMatchObject({ same: 0, different: 6, 'max-absolute': 4e200 });
+  });
+
+  it('are the same as themselves, and as a type that holds them', async () => {
+    expect((await heddle(['diff', wideA, wideA])).stdout.trim()).toBe('6 tensors same, 0 different');
+    const [ints, floats] = [join(folder, 'ints'), join(folder, 'int-floats')];
+    writeModelFolder(ints, { t: wide('I64', BigInt64Array.of(2n ** 60n, -3n)) });
+    writeModelFolder(floats, { t: wide('F64', Float64Array.of(2 ** 60, -3)) });
+    const { tensors } = parsed(await heddle(['diff', ints, floats, '--json'])) as { tensors?: unknown };
+    expect(tensors).toMatchObject([{ status: 'same', identical: false, different: 0, 'dtype-b': 'F64' }]);
+  });
+
+  it('have figures that stay below their headings', async () => {
+    const { stdout } = await heddle(['diff', wideA, wideB]);
+    const [head, ...rest] = stdout.split('\n');
+    const rows = rest.slice(0, rest.indexOf(''));
+    expect(rows).toHaveLength(6);
+    // Numbers end where their heading does, and two spaces part them from the next.
+    for (const title of ['differ', 'max |b-a|', 'max rel', ' |b-a|', 'of |a|', 'cosine', 'not finite']) {
+      const end = head.lastIndexOf(title) + title.length;
+      for (const row of rows) expect(row.slice(end - 1, end + 2)).toMatch(/^\S( {2}|$)/);
+    }
+    expect(stdout).toMatch(/^huge +F64 +3 +1 +3\.00e\+200 +0\.5 +3\.00e\+200 +100\.00 % +1 +0$/m);
+    expect(stdout).toMatch(/^long +I64 +3 +2 +1 +1\.11e−16 +1\.41 +< 0\.01 % +1 +0$/m);
+    expect(stdout).toContain('! zero: 2 elements differ in bits alone');
+    expect(stdout).toContain('! packed: 1 element differs, of a type whose values are not read');
+    expect(stdout).toContain('norm of all 5.00e+200 (100.00 % of a)');
   });
 });

@@ -18,6 +18,7 @@ describe('numbers for people', () => {
     [formatNumber(-0.12345), '−0.123'],
     [formatNumber(1234.5), '1,230'],
     [formatNumber(0.00001234), '1.23e−5'],
+    [formatNumber(-0.00001234), '−1.23e−5'],
     [formatNumber(Number.NaN), 'NaN'],
     [formatNumber(-Infinity), '−∞'],
     [formatNumber(undefined), '–'],

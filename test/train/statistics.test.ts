@@ -198,4 +198,10 @@ it('refuses what does not fit', async () => {
     await expect(diagonalFisher(model, params, data, { ...options, index: bad })).rejects.toMatchObject({
       code: 'ERR_INVALID_ARGUMENT',
     });
+  // More than a call can have arguments.
+  const long = new Uint32Array(200_000);
+  long[150_000] = 90;
+  await expect(inputGrams(model, params, data, { ...options, index: long })).rejects.toThrow(
+    'index must be at least one example number below 90, received 90',
+  );
 });

@@ -3,10 +3,11 @@ import { nearest, toCamel } from '../../config/names.js';
 import { InvalidArgumentError } from '../../errors.js';
 import { currentKernels } from '../../kernels/current.js';
 import type { Kernels } from '../../kernels/kernels.js';
-import { overflowLimit } from '../../tensor/safetensors/dtype.js';
+import { createCodec, roundTo } from '../../tensor/safetensors/codecs.js';
+import { overflowLimit, type StoredDtype } from '../../tensor/safetensors/dtype.js';
 import type { FlatTensor } from '../../tensor/safetensors/flat-model.js';
 import { MergeMethodError } from './errors.js';
-import type { MergeMethod, ParameterSpec, TensorContext } from './method.js';
+import { type MergeMethod, mergeInMemory, type ParameterSpec, type TensorContext } from './method.js';
 import type { CommonOptions, MergeMethodName, MethodOptions } from './method-options.js';
 import { modelThresholds, trimsModels } from './model-trim.js';
 import {
@@ -20,7 +21,7 @@ import {
 import { findMergeMethod, mergeMethods } from './registry.js';
 import { resultDtype } from './result-dtype.js';
 
-/** Methods for which a base is one more model. */
+type Input = NamedTensor | FlatTensor;
 
 interface RawOptions extends CommonOptions {
   readonly method: string;
@@ -32,7 +33,8 @@ interface RawOptions extends CommonOptions {
  * Merges models with any method, tensor by tensor.
  *
  * Values are computed from float32 and, where a model has types (`readModel`), rounded once when it is written, in the base's type for
- * task vectors and else in the smallest that holds all. For models of one type the bytes are those of `mergeRecipe`.
+ * task vectors and else in the smallest that holds all. A model of another type than such a base of 16 bits is rounded to it first. The
+ * bytes are those of `mergeRecipe`, but for quantized models beside such a base: recipes round nothing where a model has scales.
  *
  * @param models - those to merge, all of one kind and with the same tensors; the base goes into `options`.
  * @param options - `method` as in recipes, its parameters in camel (or snake) case, and what {@link CommonOptions} has.
@@ -77,14 +79,24 @@ function mergeWith<M extends InMemoryModel>(
   const names = labels.map((label) => (label === 'base' ? label : `model ${label}`));
   const aligned = alignedTensors(where, inputs, names);
   const baseIndex = base === undefined ? -1 : models.length;
-  const merged = new Map<string, NamedTensor | FlatTensor>();
+  const merged = new Map<string, Input>();
   // What is like the base comes first in the order of its tensors and in what is carried over.
   const [pattern] = baseIndex < 0 ? aligned : [aligned[baseIndex]];
-  const inputsOf = (tensor: string) =>
-    aligned.map((tensors) => tensors.get(tensor) as NamedTensor | FlatTensor);
+  const inputsOf = (tensor: string) => aligned.map((tensors) => tensors.get(tensor) as Input);
+  const valuesOf = (all: readonly Input[]): Float32Array[] => {
+    const dtype = typeOf(method, all, baseIndex);
+    return all.map((each) => loadedAs(kernels, each, dtype));
+  };
   const shared = { kernels, models: labels, base: baseIndex, seed, strict, ...parameters };
   const thresholds = trimsModels(parameters.global)
-    ? modelThresholds(method, shared, mergeableTensors([...pattern.keys()], inputsOf))
+    ? modelThresholds(
+        method,
+        shared,
+        [...pattern.keys()]
+          .map((name) => ({ name, all: inputsOf(name) }))
+          .filter(({ all }) => all.every(isMergeable))
+          .map(({ name, all }) => ({ name, inputs: valuesOf(all) })),
+      )
     : undefined;
   for (const [tensor, { shape }] of pattern) {
     const all = inputsOf(tensor);
@@ -99,46 +111,29 @@ function mergeWith<M extends InMemoryModel>(
       size: all[0].values.length,
       perModel: { ...parameters.perModel, ...thresholds?.get(tensor) },
     };
-    const dtypes = all.flatMap((each) => ('dtype' in each ? [each.dtype] : []));
-    const dtype = dtypes.length === 0 ? undefined : resultDtype(method.name, dtypes, baseIndex);
-    const values = mergeTensor(
-      method,
-      context,
-      all.map((each) => each.values),
-      onTensor,
-    );
+    const dtype = typeOf(method, all, baseIndex);
+    const values = mergeInMemory(method, context, valuesOf(all), {
+      onStatistics: onTensor && ((statistics) => onTensor(tensor, statistics)),
+    });
     if (!strict) checkFinite(kernels, method, tensor, values, overflowLimit(dtype ?? 'F32'));
     merged.set(tensor, { shape, values, ...(dtype && { dtype }) });
   }
   return modelOf(baseIndex < 0 ? models[0] : (base as M), merged);
 }
 
-function mergeableTensors(
-  names: readonly string[],
-  inputsOf: (name: string) => readonly (NamedTensor | FlatTensor)[],
-): { name: string; inputs: Float32Array[] }[] {
-  return names.flatMap((name) => {
-    const all = inputsOf(name);
-    return all.every(isMergeable) ? [{ name, inputs: all.map(({ values }) => values) }] : [];
-  });
+/** Type of a result; undefined for models without types. */
+function typeOf(method: MergeMethod, inputs: readonly Input[], base: number): StoredDtype | undefined {
+  const dtypes = inputs.flatMap((each) => ('dtype' in each ? [each.dtype] : []));
+  return dtypes.length === 0 ? undefined : resultDtype(method.name, dtypes, base);
 }
 
-function mergeTensor(
-  method: MergeMethod,
-  context: TensorContext,
-  inputs: readonly Float32Array[],
-  onTensor: CommonOptions['onTensor'],
-): Float32Array {
-  const merge = method.plan(context);
-  for (const pass of merge.passes) {
-    pass.accept(inputs, 0);
-    pass.end?.();
-  }
-  const out = new Float32Array(context.size);
-  merge.combine(out, inputs, 0);
-  const statistics = onTensor && merge.statistics?.();
-  if (statistics) onTensor(context.tensor, statistics);
-  return out;
+/** Values as a recipe takes them: in the type of the result, where it is one of 16 bits and theirs is another. */
+function loadedAs(kernels: Kernels, tensor: Input, dtype: StoredDtype | undefined): Float32Array {
+  const { values } = tensor;
+  if ((dtype !== 'BF16' && dtype !== 'F16') || !('dtype' in tensor) || tensor.dtype === dtype) return values;
+  const rounded = values.slice();
+  roundTo(createCodec(kernels, dtype), rounded);
+  return rounded;
 }
 
 function checkFinite(

@@ -97,12 +97,19 @@ export interface StatisticsPass {
   end?(): void;
 }
 
-/** Merges whole tensors in memory: what the stream does, in one chunk. */
+export interface InMemoryMerge {
+  /** Where the result goes. Default: new memory. */
+  readonly out?: Float32Array;
+  /** Called with what the method has to tell of the tensor, if it has. */
+  readonly onStatistics?: (statistics: Readonly<Record<string, number>>) => void;
+}
+
+/** Merges a whole tensor in memory: what the stream does, in one chunk. */
 export function mergeInMemory(
   method: MergeMethod,
   context: TensorContext,
   inputs: readonly Float32Array[],
-  out: Float32Array = new Float32Array(context.size),
+  { out = new Float32Array(context.size), onStatistics }: InMemoryMerge = {},
 ): Float32Array {
   const merge = method.plan(context);
   for (const pass of merge.passes) {
@@ -110,5 +117,7 @@ export function mergeInMemory(
     pass.end?.();
   }
   merge.combine(out, inputs, 0);
+  const statistics = onStatistics && merge.statistics?.();
+  if (statistics) onStatistics(statistics);
   return out;
 }

@@ -7,12 +7,7 @@ import { globalOf, optional, othersOf, perModelOf, pick, required } from './para
 const kLeastNorm = 1e-7;
 
 /** Coefficients of x1 and x2 from their inner products; (anti)parallel vectors are interpolated on a straight line. */
-export function nuslerpCoefficients(
-  dot: number,
-  square1: number,
-  square2: number,
-  t: number,
-): [number, number] {
+function nuslerpCoefficients(dot: number, square1: number, square2: number, t: number): [number, number] {
   const lengths = Math.max(Math.sqrt(square1), kLeastNorm) * Math.max(Math.sqrt(square2), kLeastNorm);
   const cosine = Math.max(-1, Math.min(1, dot / lengths));
   if (1 - Math.abs(cosine) < 1e-7) return [1 - t, t];

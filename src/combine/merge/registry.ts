@@ -47,7 +47,7 @@ export const findMergeMethod = (name: string): MergeMethod | undefined =>
   mergeMethods.find((method) => method.name === name);
 
 /** Methods that recipes may name besides: they merge models that have measurements in files beside them. */
-export const sidecarMethods: readonly MergeMethod[] = [fisher, regmean];
+const sidecarMethods: readonly MergeMethod[] = [fisher, regmean];
 
 /** The methods that recipes may name. */
 export const recipeMethods: {

@@ -1,8 +1,7 @@
-/** The type in which a merged tensor is stored, where nobody says. */
+/** The type in which a merged tensor is computed and stored, where nobody says. */
 import { dtypeBits, type StoredDtype } from '../../tensor/safetensors/dtype.js';
 
-/** Methods that add task vectors to the base; their results are of the base's type. */
-const TASK_VECTOR_METHODS: readonly string[] = [
+const TASK_VECTOR_METHODS: ReadonlySet<string> = new Set([
   'task_arithmetic',
   'ties',
   'dare_linear',
@@ -11,15 +10,24 @@ const TASK_VECTOR_METHODS: readonly string[] = [
   'della_linear',
   'breadcrumbs',
   'breadcrumbs_ties',
-];
+]);
 
 /**
- * The base's type for task vectors, else the smallest float type that holds the values of all, as recipes have it.
+ * Whether the reference tool counts a method among those of task vectors: results have the type of the base, and embeddings of other
+ * sizes are cut to it.
+ */
+export function isTaskVectorMethod(name: string): boolean {
+  return TASK_VECTOR_METHODS.has(name);
+}
+
+/**
+ * The base's type for task vectors, else the smallest float type that holds the values of all.
  *
+ * @param dtypes - float types, of each input.
  * @param base - index of the base, or -1.
  */
 export function resultDtype(method: string, dtypes: readonly StoredDtype[], base: number): StoredDtype {
-  if (base >= 0 && TASK_VECTOR_METHODS.includes(method)) return dtypes[base];
+  if (base >= 0 && isTaskVectorMethod(method)) return dtypes[base];
   return dtypes.reduce((a, b) => {
     if (a === b) return a;
     if (dtypeBits[a] !== dtypeBits[b]) return dtypeBits[a] > dtypeBits[b] ? a : b;

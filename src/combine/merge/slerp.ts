@@ -12,7 +12,7 @@ const kLeastNorm = 1e-8;
  *
  * @param cosine - of the angle between them, in [-1, 1].
  */
-export function slerpCoefficients(cosine: number, t: number): [number, number] {
+function slerpCoefficients(cosine: number, t: number): [number, number] {
   if (t === 0) return [1, 0];
   if (t === 1) return [0, 1];
   if (Math.abs(cosine) > kParallel) return [1 - t, t];

@@ -75,7 +75,7 @@ export function describePlan(plan: MergePlan, options: DescribeOptions): PlanDes
     const widened = output.method === undefined ? 0 : 4 * elements * output.inputs.length + result;
     return Math.max(most, stored + widened);
   }, 0);
-  const layers = Math.max(0, ...gramLayers(plan).map(layerBytes));
+  const layers = gramLayers(plan).reduce((most, layer) => Math.max(most, layerBytes(layer)), 0);
   return {
     models: plan.models.map(({ reference, path, sidecar }) => ({
       reference,
@@ -200,14 +200,18 @@ function formatOne(description: PlanDescription): string {
     String(tensor.passes),
     String(tensor.inputs.length),
   ]);
-  const widths = header.map((title, i) => Math.max(title.length, ...cells.map((row) => row[i].length)));
+  const widths = header.map((title, i) =>
+    cells.reduce((widest, row) => Math.max(widest, row[i].length), title.length),
+  );
   const line = (row: readonly string[]) =>
     row
       .map((cell, i) => cell.padEnd(widths[i]))
       .join('  ')
       .trimEnd();
-  lines.push('', line(header), ...cells.map(line), '');
+  lines.push('', line(header));
+  for (const row of cells) lines.push(line(row));
   lines.push(
+    '',
     `parameters    ${description.parameters.toLocaleString('en-US')}`,
     `to read       ${bytes(description.bytesRead)}`,
     `to write      ${bytes(description.bytesWritten)}`,

@@ -246,7 +246,7 @@ function allSlots(context: SlotContext): { slots: TensorSlot[]; layers?: number 
   let layers: number | undefined;
   for (const module of recipe.modules) {
     const made = slotsOf(context, module, [module.parameters], (tensor) => moduleOf(tensor) === module.name);
-    slots.push(...made.slots);
+    for (const slot of made.slots) slots.push(slot);
     layers = made.layers ?? layers;
   }
   return layers === undefined ? { slots } : { slots, layers };

@@ -1,16 +1,10 @@
 /** Shapes of the inputs of one tensor: equal, cut to fit, or refused. */
+import { isTaskVectorMethod } from '../../combine/merge/result-dtype.js';
 import type { InputTensor } from '../plan.js';
 import type { PlanProblem } from './problems.js';
 
 /** Methods for which the reference tool cuts all matrices of an embedding to their common top-left part. */
 const COMMON_CUT = ['linear', 'slerp', 'nuslerp', 'model_stock', 'arcee_fusion'];
-/** Task-vector methods: the reference tool cuts larger models to the base and skips other mismatches. */
-const BASE_CUT =
-  /^(task_arithmetic|ties|dare_linear|dare_ties|della|della_linear|breadcrumbs|breadcrumbs_ties)$/;
-
-export function isTaskVectorMethod(name: string): boolean {
-  return BASE_CUT.test(name);
-}
 
 export interface ShapeRules {
   readonly method: string;
@@ -44,6 +38,7 @@ export function alignShapes(
     const common = COMMON_CUT.includes(rules.method);
     const cut = common ? [0, 1].map((axis) => Math.min(...shapes.map((shape) => shape[axis]))) : target;
     const fits = shapes.every((shape) => shape[0] >= cut[0] && shape[1] >= cut[1]);
+    // Of task vectors the reference tool cuts larger models to the base and skips other mismatches.
     if (fits && (common || isTaskVectorMethod(rules.method))) {
       warnings.push(`${tensor}: shapes differ (${listed}); cut to the common [${cut}]`);
       return {

@@ -1,12 +1,13 @@
 /** One output tensor: which inputs it has, how they line up, its parameters and types. */
 import type { MergeMethod } from '../../combine/merge/method.js';
+import { resultDtype } from '../../combine/merge/result-dtype.js';
 import { isFloatDtype, isTensorDtype } from '../../tensor/safetensors/dtype.js';
 import type { InputTensor, OutputTensor, RowMapping, TensorDtype } from '../plan.js';
 import type { RecipeDtype } from '../recipe/recipe.js';
 import type { AdapterTerms } from './adapters.js';
 import { type MethodLookup, resolveParameters } from './parameters.js';
 import type { PlanProblem } from './problems.js';
-import { alignShapes, isTaskVectorMethod } from './shapes.js';
+import { alignShapes } from './shapes.js';
 import type { SlotSource, TensorSlot } from './slots.js';
 import type { ModelFacts } from './sources.js';
 
@@ -122,7 +123,7 @@ export function planTensor(planner: TensorPlanner, slot: TensorSlot): OutputTens
     },
     problems,
   );
-  const valueDtype = planner.dtype ?? mathOf(method, keptInputs, base);
+  const valueDtype = planner.dtype ?? resultDtype(method.name, keptInputs.map(valueDtypeOf), base);
   const output: OutputTensor = {
     name: slot.name,
     shape: aligned.shape,
@@ -324,26 +325,4 @@ function copied(planner: TensorPlanner, slot: TensorSlot, input: InputTensor): O
     method: passthrough,
     perModel: { scale: [1] },
   };
-}
-
-/** Without a dtype in the recipe: the base's for task vectors, else the smallest type that holds all. */
-function mathOf(method: MergeMethod, inputs: readonly InputTensor[], base: number): TensorDtype {
-  if (base >= 0 && isTaskVectorMethod(method.name)) return valueDtypeOf(inputs[base]);
-  return inputs.map(valueDtypeOf).reduce(promote);
-}
-
-const WIDTH: Partial<Record<TensorDtype, number>> = {
-  F8_E4M3: 1,
-  F8_E5M2: 1,
-  F16: 2,
-  BF16: 2,
-  F32: 3,
-  F64: 4,
-};
-
-function promote(a: TensorDtype, b: TensorDtype): TensorDtype {
-  if (a === b) return a;
-  const [x, y] = [WIDTH[a] ?? 0, WIDTH[b] ?? 0];
-  if (x === y) return x === 1 ? 'F16' : 'F32';
-  return x > y ? a : b;
 }

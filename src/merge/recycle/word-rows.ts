@@ -63,7 +63,7 @@ export function wordRows(
  * Rows of the longest pieces from the left, `##` before all but the first of a word; none if a part has no piece. GPT-2 and SentencePiece
  * mark the beginning of a word (`Ġ`, `▁`) where WordPiece marks its continuation.
  */
-export function wordPieces(token: string, rowOf: ReadonlyMap<string, number>): number[] {
+function wordPieces(token: string, rowOf: ReadonlyMap<string, number>): number[] {
   const begins = /^[Ġ▁]/.test(token);
   const text = token.replace(/^[Ġ▁]/, '');
   for (const spelled of [text, text.toLowerCase()]) {

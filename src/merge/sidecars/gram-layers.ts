@@ -1,7 +1,7 @@
 /** RegMean layers of a plan, one after another: each is a linear system over its whole weights and Gram matrices. */
 import { regMeanSettings } from '../../combine/merge/data-driven.js';
 import { regMean } from '../../combine/merge/regmean.js';
-import { createCodec } from '../../tensor/safetensors/codecs.js';
+import { createCodec, roundTo } from '../../tensor/safetensors/codecs.js';
 import { bytesOf } from '../../tensor/safetensors/dtype.js';
 import type { InputTensor, MergePlan, OutputTensor } from '../plan.js';
 import { tensorContext } from '../planner/context.js';
@@ -116,12 +116,8 @@ async function readLayer(options: StreamOptions, layer: OutputTensor) {
   for (const input of inputs.slice(0, -measurements)) {
     const values = await read(input, product(shape));
     // A recipe's `dtype` is the type models are loaded in.
-    if ((mathDtype === 'BF16' || mathDtype === 'F16') && input.dtype !== mathDtype) {
-      const codec = createCodec(kernels, mathDtype, layer.name);
-      const rounded = new Uint8Array(bytesOf(mathDtype, values.length));
-      codec.narrow(rounded, values);
-      codec.widen(values, rounded);
-    }
+    if ((mathDtype === 'BF16' || mathDtype === 'F16') && input.dtype !== mathDtype)
+      roundTo(createCodec(kernels, mathDtype, layer.name), values);
     weights.push(values);
   }
   for (const input of inputs.slice(-measurements))

@@ -9,7 +9,7 @@ import type { ChunkResult, TaskShape } from './task.js';
 import { revivedError, type ThreadMessage, type ThreadReply, type ThreadSetup } from './thread-protocol.js';
 
 /** A thread of the merge ended by itself. */
-export class MergeThreadError extends HeddleError {
+class MergeThreadError extends HeddleError {
   constructor(cause: Error) {
     super(
       'ERR_WORKER_CRASHED',

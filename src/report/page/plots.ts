@@ -128,7 +128,7 @@ function normPanel(data: PageData): PanelOptions {
     legend,
     draw(width) {
       const finite = [...norms, ...(maxNorm ? [maxNorm] : [])].flatMap((s) => s.values.map((v) => v ?? 0));
-      const top = Math.max(1e-12, ...finite) * 1.05;
+      const top = finite.reduce((most, value) => Math.max(most, value), 1e-12) * 1.05;
       const marks: Plot.Markish[] = [];
       // The share clipped is drawn as bars from the bottom on an axis of its own at the right.
       if (clipFraction)

@@ -21,6 +21,13 @@ export interface Codec {
   narrow(bytes: Uint8Array, values: Float32Array): void;
 }
 
+/** Rounds values in place to those that the codec's type holds. */
+export function roundTo(codec: Codec, values: Float32Array): void {
+  const bytes = new Uint8Array(values.length * codec.width);
+  codec.narrow(bytes, values);
+  codec.widen(values, bytes);
+}
+
 /** Values of a tensor are asked for, whose type can only be copied. */
 export class UnsupportedDtypeError extends HeddleError {
   constructor(dtype: string, where: string) {

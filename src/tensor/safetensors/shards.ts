@@ -13,7 +13,7 @@ export interface ModelLayout {
   readonly bytes: number;
 }
 
-export const DEFAULT_SHARD_SIZE = 5_000_000_000;
+const DEFAULT_SHARD_SIZE = 5_000_000_000;
 
 /**
  * Lays out a model: files are filled in the order of `outputs`, and a new one begins where the next tensor would pass the limit. A

@@ -16,26 +16,43 @@ export function wideReader(dtype: StoredDtype): WideReader | undefined {
   return read && ((bytes) => read(bytes.byteOffset % 8 === 0 ? bytes : bytes.slice()));
 }
 
-/** How 64-bit integers differ, exactly but for the rounding of the result. */
-export function deltaOfInt64(a: Uint8Array, b: Uint8Array) {
-  const x = bigInts(a.byteOffset % 8 === 0 ? a : a.slice());
-  const y = bigInts(b.byteOffset % 8 === 0 ? b : b.slice());
-  let different = 0;
-  let squares = 0;
-  let maxAbsolute = 0;
-  let maxRelative = 0;
+/** From here on a float64 cannot say which integer it stands for. */
+const EXACT = 2 ** 53;
+/** No 64-bit integer is near this: beside a float beyond it the rounding of an integer is none of the result. */
+const BEYOND = 2 ** 64;
+
+/**
+ * The differences b - a of finite values where one of the types is I64, as if from exact values and rounded at the end; undefined for
+ * other types, whose values in float64 are exact.
+ *
+ * @param bytes - as stored; `values` is what {@link wideReader} or a codec made of them.
+ */
+export function int64Differences(
+  [dtypeA, dtypeB]: readonly [StoredDtype, StoredDtype],
+  [bytesA, bytesB]: readonly Uint8Array[],
+  [x, y]: readonly (Float32Array | Float64Array)[],
+): Float64Array | undefined {
+  const a = dtypeA === 'I64' ? bigInts(bytesA) : undefined;
+  const b = dtypeB === 'I64' ? bigInts(bytesB) : undefined;
+  if (a === undefined && b === undefined) return undefined;
+  const differences = new Float64Array(x.length);
   for (let i = 0; i < x.length; i++) {
-    if (x[i] === y[i]) continue;
-    const size = Math.abs(Number(y[i] - x[i]));
-    const relative = size / Math.max(Math.abs(Number(x[i])), Math.abs(Number(y[i])));
-    different++;
-    squares += size * size;
-    maxAbsolute = Math.max(maxAbsolute, size);
-    maxRelative = Math.max(maxRelative, relative);
+    const u = x[i];
+    const v = y[i];
+    const largest = Math.max(Math.abs(u), Math.abs(v));
+    if (largest < EXACT || largest > BEYOND) {
+      differences[i] = v - u;
+      continue;
+    }
+    const wholeA = Math.trunc(u);
+    const wholeB = Math.trunc(v);
+    const whole = (b?.[i] ?? BigInt(wholeB)) - (a?.[i] ?? BigInt(wholeA));
+    differences[i] = Number(whole) + (v - wholeB) - (u - wholeA);
   }
-  return { different, squares, maxAbsolute, maxRelative };
+  return differences;
 }
 
 function bigInts(bytes: Uint8Array): BigInt64Array {
-  return new BigInt64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8);
+  const aligned = bytes.byteOffset % 8 === 0 ? bytes : bytes.slice();
+  return new BigInt64Array(aligned.buffer, aligned.byteOffset, aligned.length / 8);
 }

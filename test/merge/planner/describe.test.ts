@@ -36,4 +36,11 @@ describe('descriptions of plans', () => {
     expect(text).toMatch(/lm_head\.weight\s+1\s+\[20, 8\]\s+F32\s+copy/);
     expect(text).toMatch(/to write {6,8}\d/);
   });
+
+  it('have any number of tensors and lines, also more than a call can have arguments', () => {
+    const plan = planCase('llama-all-tied');
+    const outputs = Array.from({ length: 150_000 }, (_, i) => ({ ...plan.outputs[0], name: `t${i}.w` }));
+    const lines = formatPlan(describePlan({ ...plan, outputs }, { kernels })).split('\n');
+    expect(lines.filter((line) => /^t\d+\.w +1 /.test(line))).toHaveLength(150_000);
+  });
 });

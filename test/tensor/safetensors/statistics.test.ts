@@ -1,20 +1,13 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { uniformF32 } from '../../../src/kernels/reference/random.js';
 import { loadBackend } from '../../../src/kernels/select.js';
 import { openModelBlobs } from '../../../src/tensor/safetensors/blob-reader.js';
-import type { StoredDtype } from '../../../src/tensor/safetensors/dtype.js';
 import { encodeModel, type FlatModel } from '../../../src/tensor/safetensors/flat-model.js';
-import { tensorDifference, tensorStatistics } from '../../../src/tensor/safetensors/statistics.js';
+import { tensorStatistics } from '../../../src/tensor/safetensors/statistics.js';
+import { stored, tensorOf } from './stored-tensors.js';
 
 const kernels = await loadBackend();
-
-async function tensorOf(values: Float32Array, dtype: StoredDtype = 'F32') {
-  const model: FlatModel = { tensors: new Map([['t', { dtype, shape: [values.length], values }]]) };
-  const source = await openModelBlobs('m', await encodeModel(model));
-  const info = source.tensors.get('t');
-  if (info === undefined) throw new Error('no tensor');
-  return [source, info] as const;
-}
 
 function random(n: number, key: number): Float32Array {
   const x = new Float32Array(n);
@@ -63,61 +56,7 @@ describe('statistics of a tensor', () => {
   });
 });
 
-describe('the difference of two tensors', () => {
-  it('is known for b = 2a', async () => {
-    const a = random(1_500_000, 3);
-    const difference = await tensorDifference(await tensorOf(a), await tensorOf(a.map((v) => 2 * v)), {
-      kernels,
-    });
-    const norm = Math.sqrt(a.reduce((sum, v) => sum + v * v, 0));
-    expect(difference.identical).toBe(false);
-    expect(difference.normA).toBeCloseTo(norm, 6);
-    expect(difference.normDelta).toBeCloseTo(norm, 6);
-    expect(difference.normB).toBeCloseTo(2 * norm, 6);
-    expect(difference.cosine).toBeCloseTo(1, 12);
-    expect(difference.maxRelative).toBe(0.5);
-    expect(difference.maxAbsolute).toBe(a.reduce((m, v) => Math.max(m, Math.abs(v)), 0));
-    expect(difference.different).toBe(a.filter((v) => v !== 0).length);
-  });
-
-  it('is a right angle for orthogonal tensors, and counts what is not finite apart', async () => {
-    const inf = Number.POSITIVE_INFINITY;
-    const a = await tensorOf(Float32Array.of(1, 0, Number.NaN, inf, 1, inf));
-    const b = await tensorOf(Float32Array.of(0, 1, Number.NaN, inf, Number.NaN, -inf));
-    expect(await tensorDifference(a, b, { kernels })).toMatchObject({
-      identical: false,
-      different: 4,
-      nonFinite: 4,
-      cosine: 0,
-      normDelta: Math.sqrt(2),
-      maxAbsolute: 1,
-      maxRelative: 1,
-    });
-  });
-
-  it('is nothing for a tensor and itself, also in another type that holds its values', async () => {
-    const a = Float32Array.of(1, -0.5, 2, Number.NaN);
-    const same = await tensorDifference(await tensorOf(a), await tensorOf(a), { kernels });
-    expect(same).toMatchObject({ identical: true, different: 0, maxAbsolute: 0, normDelta: 0 });
-    const half = await tensorDifference(await tensorOf(a), await tensorOf(a, 'BF16'), { kernels });
-    expect(half).toMatchObject({ identical: false, different: 0, maxAbsolute: 0 });
-  });
-});
-
 describe('types that float32 does not hold', () => {
-  /** A file written by hand, so that no value passes through float32. */
-  async function stored(dtype: StoredDtype, values: Float64Array | BigInt64Array | Int32Array) {
-    const bytes = new Uint8Array(values.buffer.slice(0) as ArrayBuffer);
-    const entry = { dtype, shape: [values.length], data_offsets: [0, bytes.length] };
-    const header = new TextEncoder().encode(JSON.stringify({ t: entry }));
-    const length = new Uint8Array(8);
-    new DataView(length.buffer).setBigUint64(0, BigInt(header.length), true);
-    const source = await openModelBlobs('m', new Blob([length, header, bytes]));
-    const info = source.tensors.get('t');
-    if (info === undefined) throw new Error('no tensor');
-    return [source, info] as const;
-  }
-
   it('are measured in float64: F64', async () => {
     const values = Float64Array.of(1e100, 2, -3e-60, Number.NaN, Number.NEGATIVE_INFINITY, 0);
     expect(await tensorStatistics(await stored('F64', values), { kernels })).toEqual({
@@ -131,36 +70,59 @@ describe('types that float32 does not hold', () => {
     });
   });
 
-  it('are compared in float64: a relative 1e-12 in every element', async () => {
-    const a = Float64Array.from({ length: 1000 }, (_, i) => 1 + i / 1000);
-    const difference = await tensorDifference(
-      await stored('F64', a),
-      await stored(
-        'F64',
-        a.map((v) => v * (1 + 1e-12)),
-      ),
-      { kernels },
-    );
-    expect(difference.different).toBe(1000);
-    expect(difference.maxRelative).toBeGreaterThan(0.999e-12);
-    expect(difference.maxRelative).toBeLessThan(1.001e-12);
-    expect(difference.cosine).toBeCloseTo(1, 12);
+  const norm = async (...values: number[]) =>
+    (await tensorStatistics(await stored('F64', Float64Array.from(values)), { kernels }))?.norm;
+
+  it('have norms where squares are beyond float64', async () => {
+    expect(await norm(3e200, -4e200)).toBeCloseTo(5e200, -190);
+    expect((await norm(3e-200, -4e-200)) ?? 0).toBeGreaterThan(4.999999999999999e-200);
+    expect((await norm(3e-200, -4e-200)) ?? 1).toBeLessThan(5.000000000000001e-200);
+    // The least number of float64, whose norm is a multiple of it.
+    expect(await norm(3 * Number.MIN_VALUE, 4 * Number.MIN_VALUE)).toBe(5 * Number.MIN_VALUE);
+    expect(await norm(1e300, 1e-300, 0, 1)).toBe(1e300);
+    expect(await norm(Number.MAX_VALUE)).toBe(Number.MAX_VALUE);
+    expect(await norm(Number.MAX_VALUE, Number.MAX_VALUE)).toBe(Number.POSITIVE_INFINITY);
+    expect(await norm(Number.NaN, Number.NEGATIVE_INFINITY)).toBe(0);
   });
 
-  it('are compared exactly: I64 beyond 2^53, I32 beyond 2^24', async () => {
-    const wide = 2n ** 53n;
-    const longs = await tensorDifference(
-      await stored('I64', BigInt64Array.of(wide, -wide, 5n)),
-      await stored('I64', BigInt64Array.of(wide + 1n, -wide, 8n)),
-      { kernels },
+  it('have the mean of values whose sum is beyond float64', async () => {
+    const values = Float64Array.of(1.5e308, 1.5e308, 1.5e308, -0.5e308);
+    expect((await tensorStatistics(await stored('F64', values), { kernels }))?.mean).toBeCloseTo(1e308, -296);
+  });
+
+  it('have norms and means that grow with the values, bit for bit, by any power of two', async () => {
+    const values = fc.array(fc.integer({ min: -(2 ** 40), max: 2 ** 40 }), { minLength: 1, maxLength: 20 });
+    const property = fc.asyncProperty(
+      values,
+      fc.integer({ min: -1020, max: 970 }),
+      async (numbers, power) => {
+        // In two steps, since the factor alone may be beyond float64.
+        const half = Math.trunc(power / 2);
+        const grown = (v: number): number => v * 2 ** half * 2 ** (power - half);
+        const plain = await tensorStatistics(await stored('F64', Float64Array.from(numbers)), { kernels });
+        const other = await tensorStatistics(await stored('F64', Float64Array.from(numbers, grown)), {
+          kernels,
+        });
+        if (plain === undefined || other === undefined) throw new Error('not measured');
+        expect(other.norm).toBe(grown(plain.norm));
+        expect(other.max).toBe(grown(plain.max));
+      },
     );
-    expect(longs).toMatchObject({ identical: false, different: 2, maxAbsolute: 3, maxRelative: 3 / 8 });
-    expect(longs.normDelta).toBe(Math.sqrt(10));
-    const ints = await tensorDifference(
-      await stored('I32', Int32Array.of(2 ** 24, 7)),
-      await stored('I32', Int32Array.of(2 ** 24 + 1, 7)),
-      { kernels },
-    );
-    expect(ints).toMatchObject({ different: 1, maxAbsolute: 1 });
+    await fc.assert(property, { seed: 5, numRuns: 200 });
+  });
+
+  it('add up over chunks of other magnitudes', async () => {
+    const n = 2 ** 20;
+    const values = new Float64Array(3 * n);
+    values.set([3e200, 1], 0);
+    values.set([1e-250, 7], n);
+    values.set([-4e200, 1e-320], 2 * n);
+    const statistics = await tensorStatistics(await stored('F64', values), { kernels });
+    expect(statistics?.norm).toBeCloseTo(5e200, -190);
+    expect(statistics?.mean).toBeCloseTo(-1e200 / (3 * n), -180);
+    values.fill(0);
+    values[0] = 3e-200;
+    values[2 * n] = 4e-200;
+    expect((await tensorStatistics(await stored('F64', values), { kernels }))?.norm).toBeCloseTo(5e-200, 212);
   });
 });
