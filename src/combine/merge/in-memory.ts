@@ -19,7 +19,7 @@ import {
   type NamedTensor,
 } from './models.js';
 import { findMergeMethod, mergeMethods } from './registry.js';
-import { resultDtype } from './result-dtype.js';
+import { mathDtype, resultDtype } from './result-dtype.js';
 
 type Input = NamedTensor | FlatTensor;
 
@@ -33,7 +33,7 @@ interface RawOptions extends CommonOptions {
  * Merges models with any method, tensor by tensor.
  *
  * Values are computed from float32 and, where a model has types (`readModel`), rounded once when it is written, in the base's type for
- * task vectors and else in the smallest that holds all. A model of another type than such a base of 16 bits is rounded to it first. The
+ * task vectors and slerp, and else in the smallest that holds all. For task vectors a model of another type than such a base of 16 bits is rounded to it first. The
  * bytes are those of `mergeRecipe`, but for quantized models beside such a base: recipes round nothing where a model has scales.
  *
  * @param models - those to merge, all of one kind and with the same tensors; the base goes into `options`.
@@ -84,7 +84,8 @@ function mergeWith<M extends InMemoryModel>(
   const [pattern] = baseIndex < 0 ? aligned : [aligned[baseIndex]];
   const inputsOf = (tensor: string) => aligned.map((tensors) => tensors.get(tensor) as Input);
   const valuesOf = (all: readonly Input[]): Float32Array[] => {
-    const dtype = typeOf(method, all, baseIndex);
+    const dtypes = dtypesOf(all);
+    const dtype = dtypes && mathDtype(method.name, dtypes, baseIndex);
     return all.map((each) => loadedAs(kernels, each, dtype));
   };
   const shared = { kernels, models: labels, base: baseIndex, seed, strict, ...parameters };
@@ -111,7 +112,8 @@ function mergeWith<M extends InMemoryModel>(
       size: all[0].values.length,
       perModel: { ...parameters.perModel, ...thresholds?.get(tensor) },
     };
-    const dtype = typeOf(method, all, baseIndex);
+    const dtypes = dtypesOf(all);
+    const dtype = dtypes && resultDtype(method.name, dtypes, baseIndex, { strict });
     const values = mergeInMemory(method, context, valuesOf(all), {
       onStatistics: onTensor && ((statistics) => onTensor(tensor, statistics)),
     });
@@ -121,13 +123,13 @@ function mergeWith<M extends InMemoryModel>(
   return modelOf(baseIndex < 0 ? models[0] : (base as M), merged);
 }
 
-/** Type of a result; undefined for models without types. */
-function typeOf(method: MergeMethod, inputs: readonly Input[], base: number): StoredDtype | undefined {
+/** Types of tensors; undefined for models without types. */
+function dtypesOf(inputs: readonly Input[]): StoredDtype[] | undefined {
   const dtypes = inputs.flatMap((each) => ('dtype' in each ? [each.dtype] : []));
-  return dtypes.length === 0 ? undefined : resultDtype(method.name, dtypes, base);
+  return dtypes.length === 0 ? undefined : dtypes;
 }
 
-/** Values as a recipe takes them: in the type of the result, where it is one of 16 bits and theirs is another. */
+/** Values as a recipe takes them: in the type of the mathematics, where it is one of 16 bits and theirs is another. */
 function loadedAs(kernels: Kernels, tensor: Input, dtype: StoredDtype | undefined): Float32Array {
   const { values } = tensor;
   if ((dtype !== 'BF16' && dtype !== 'F16') || !('dtype' in tensor) || tensor.dtype === dtype) return values;

@@ -1,6 +1,6 @@
 /** One output tensor: which inputs it has, how they line up, its parameters and types. */
 import type { MergeMethod } from '../../combine/merge/method.js';
-import { resultDtype } from '../../combine/merge/result-dtype.js';
+import { mathDtype, resultDtype } from '../../combine/merge/result-dtype.js';
 import { isFloatDtype, isTensorDtype } from '../../tensor/safetensors/dtype.js';
 import type { InputTensor, OutputTensor, RowMapping, TensorDtype } from '../plan.js';
 import type { RecipeDtype } from '../recipe/recipe.js';
@@ -123,13 +123,15 @@ export function planTensor(planner: TensorPlanner, slot: TensorSlot): OutputTens
     },
     problems,
   );
-  const valueDtype = planner.dtype ?? resultDtype(method.name, keptInputs.map(valueDtypeOf), base);
+  const dtypes = keptInputs.map(valueDtypeOf);
+  const { dtype: wanted, strict } = planner;
+  const scaled = keptInputs.some(({ scale }) => scale !== undefined);
   const output: OutputTensor = {
     name: slot.name,
     shape: aligned.shape,
-    dtype: planner.outDtype ?? valueDtype,
+    dtype: planner.outDtype ?? resultDtype(method.name, dtypes, base, { wanted, strict }),
     // What was scaled is not rounded on the way, as values that are stored in the type would not be.
-    mathDtype: planner.dtype ?? (keptInputs.some(({ scale }) => scale !== undefined) ? 'F32' : valueDtype),
+    mathDtype: wanted ?? (scaled ? 'F32' : mathDtype(method.name, dtypes, base)),
     inputs: keptInputs,
     method,
     base,

@@ -75,6 +75,12 @@ describe('models in memory', () => {
     const wider = withTensor('w', { dtype: 'F32' });
     expect(linear([half, wider]).tensors.get('w')?.dtype).toBe('F32');
     expect(ties([wider], { base: half }).tensors.get('w')?.dtype).toBe('F16');
+    // Half-way on the line to a value that float16 does not have: it is taken as it is.
+    const finer = withTensor('w', { dtype: 'F32', values: Float32Array.of(1 + 2 ** -12, 2 + 2 ** -11) });
+    expect(slerp(half, finer, { t: 0.5 }).tensors.get('w')).toEqual({
+      ...{ dtype: 'F16', shape: [2] },
+      values: Float32Array.of(1 + 2 ** -13, 2 + 2 ** -12),
+    });
   });
 
   it('tells the ratio of each tensor', () => {
