@@ -2,14 +2,15 @@ import { Command, Option } from 'commander';
 import { type GatherReport, gatherSidecars } from '../merge/sidecars/gather.node.js';
 import { formatNumber } from '../report/format.js';
 import { openTrainingSession } from '../train/training-session.js';
-import { backendOption, isaOption } from './doctor.js';
+import { type BackendOptions, backendChoice, backendOption, isaOption } from './backend-options.js';
 import { UsageError } from './errors.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
+import { refuseIdleOptions } from './idle-options.js';
 import { type CommonOptions, createOutput, type Output, withCommonOptions } from './output.js';
 import { loadTaskModel } from './task-model.js';
 import { type Verb, wholeNumber } from './verb.js';
 
-interface GatherVerbOptions extends CommonOptions {
+interface GatherVerbOptions extends CommonOptions, BackendOptions {
   task?: string;
   synthetic?: boolean;
   part: 'train' | 'test';
@@ -19,8 +20,6 @@ interface GatherVerbOptions extends CommonOptions {
   gram?: boolean;
   overwrite?: boolean;
   workers?: number;
-  backend?: 'auto' | 'native' | 'wasm' | 'reference';
-  isa?: string;
 }
 
 export function gatherCommand(run: Verb): Command {
@@ -60,13 +59,17 @@ The files name the model that they were measured on; a merge refuses them beside
     .action(run(gatherVerb));
 }
 
-async function gatherVerb(folder: string, options: GatherVerbOptions): Promise<ExitCode> {
+async function gatherVerb(folder: string, options: GatherVerbOptions, command: Command): Promise<ExitCode> {
   const output = createOutput(options);
-  const { task, synthetic, part, limit, labels, overwrite, workers, backend, isa } = options;
+  // Gram matrices know no labels.
+  if (options.fisher === undefined && options.gram === true)
+    refuseIdleOptions(command, [{ options: ['--labels'], beside: ['--fisher'] }]);
+  const { task, synthetic, part, limit, labels, overwrite, workers } = options;
   if (task === undefined)
     throw new UsageError('gather needs --task', 'name model and data, as --task mnist-2nn');
+  const kernels = backendChoice(options);
   const { model, data } = await loadTaskModel({ task, synthetic, part });
-  const session = await openTrainingSession(model, { workers, backend, isa });
+  const session = await openTrainingSession(model, { workers, ...kernels });
   const stop = new AbortController();
   const interrupt = (): void => stop.abort(new Error('interrupted'));
   process.once('SIGINT', interrupt);

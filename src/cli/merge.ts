@@ -5,7 +5,7 @@ import { planRecipe } from '../merge/plan-recipe.node.js';
 import { formatPlan } from '../merge/planner/describe.js';
 import type { LayerChange, MergeSummary } from '../merge/summary.js';
 import { formatBytes, formatNumber, formatPercent, formatSeconds, printable } from '../report/format.js';
-import { backendOption, isaOption } from './doctor.js';
+import { type BackendOptions, backendChoice, backendOption, isaOption } from './backend-options.js';
 import { MergeInterruptedError, UsageError } from './errors.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { createMergeProgress } from './merge-progress.js';
@@ -24,7 +24,7 @@ import {
 } from './output.js';
 import { byteSize, type Verb, wholeNumber } from './verb.js';
 
-interface MergeVerbOptions extends CommonOptions, MergekitOptions {
+interface MergeVerbOptions extends CommonOptions, MergekitOptions, BackendOptions {
   dryRun?: boolean;
   strictMergekit?: boolean;
   memory?: number;
@@ -36,8 +36,6 @@ interface MergeVerbOptions extends CommonOptions, MergekitOptions {
   rawTensors?: 'error' | 'union' | 'intersection';
   allowSubmatrix?: boolean;
   allowMissingTokenizer?: boolean;
-  backend?: 'auto' | 'native' | 'wasm' | 'reference';
-  isa?: string;
 }
 
 /** Layers named in the summary for people. */
@@ -123,9 +121,10 @@ async function mergeVerb(
       `--raw-tensors is ${JSON.stringify(rawTensors)}`,
       'choose error, union or intersection',
     );
-  const { memory, resume, overwrite, allowSubmatrix, copyTokenizer, backend, isa } = options;
+  const { memory, resume, overwrite, allowSubmatrix, copyTokenizer } = options;
   const settings = {
-    ...{ memory, workers, resume, overwrite, allowSubmatrix, copyTokenizer, backend, isa, rawTensors, seed },
+    ...{ memory, workers, resume, overwrite, allowSubmatrix, copyTokenizer, rawTensors, seed },
+    ...backendChoice(options),
     strict: options.strictMergekit,
     shardSize: options.outShardSize,
     allowMixedArchitectures: options.allowCrimes,

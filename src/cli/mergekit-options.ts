@@ -1,6 +1,7 @@
 /** mergekit-yaml's options, so that its command lines work: some are ours by another name, the rest have no meaning here. */
 import { type Command, Option } from 'commander';
 import { UsageError } from './errors.js';
+import { isGiven } from './idle-options.js';
 import type { Output } from './output.js';
 import { wholeNumber } from './verb.js';
 
@@ -62,8 +63,7 @@ export function noteMergekitOptions(command: Command, options: MergekitOptions, 
       'leave it out: models are written as safetensors',
     );
   for (const [flags, why] of WITHOUT_EFFECT) {
-    const option = new Option(flags);
-    if (command.getOptionValueSource(option.attributeName()) === 'cli')
-      output.note(`note ${option.long} has no effect: ${why}`);
+    const [name] = flags.split(' ');
+    if (isGiven(command, name)) output.note(`note ${name} has no effect: ${why}`);
   }
 }

@@ -9,6 +9,7 @@ import { readModel, writeModel } from '../tensor/safetensors/flat-model.node.js'
 import { openModel } from '../tensor/safetensors/reader.node.js';
 import { UsageError } from './errors.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
+import { type OptionNeed, refuseIdleOptions, refuseOptionsOfOthers } from './idle-options.js';
 import { type CommonOptions, createOutput, withCommonOptions } from './output.js';
 import { recycleText } from './recycle-text.js';
 import { type Verb, wholeNumber } from './verb.js';
@@ -29,7 +30,22 @@ interface RecycleVerbOptions extends CommonOptions {
   overwrite?: boolean;
 }
 
-const OPERATIONS = ['wider', 'deeper', 'stack', 'subclone', 'bert-to-gpt'] as const;
+/** Of every operation, the options that it reads. */
+const TAKES: Readonly<Record<RecycleStep['operation'], readonly string[]>> = {
+  wider: ['--units', '--split', '--new-units', '--seed'],
+  deeper: ['--after'],
+  stack: ['--order'],
+  subclone: ['--units', '--layers'],
+  'bert-to-gpt': [
+    ...['--layers', '--positions', '--stretch', '--source-vocab', '--target-vocab', '--unknown-tokens'],
+    '--seed',
+  ],
+};
+const OPERATIONS = Object.keys(TAKES);
+const NEEDS: readonly OptionNeed[] = [
+  { options: ['--stretch'], beside: ['--positions'] },
+  { options: ['--unknown-tokens', '--source-vocab'], beside: ['--target-vocab'] },
+];
 
 export function recycleCommand(run: Verb): Command {
   return withCommonOptions(
@@ -71,7 +87,7 @@ export function recycleCommand(run: Verb): Command {
           'pieces',
         ]),
       )
-      .option('--seed <n>', 'of copies and fresh layers, 0 to 2^64 - 1')
+      .option('--seed <n>', 'wider, bert-to-gpt: of copies and fresh layers, 0 to 2^64 - 1')
       .option('--overwrite', 'replace a model in the folder'),
   )
     .addHelpText(
@@ -97,8 +113,11 @@ async function recycleVerb(
   path: string,
   folder: string,
   options: RecycleVerbOptions,
+  command: Command,
 ): Promise<ExitCode> {
   const output = createOutput(options);
+  refuseOptionsOfOthers(command, operation, TAKES);
+  refuseIdleOptions(command, NEEDS);
   const step = await stepOf(operation, options);
   await checkMemory(path);
   const { model, report } = recycle(await readModel(path), step);

@@ -10,7 +10,7 @@ import type { SimulationResult } from '../federation/run.js';
 import { decodeSummary } from '../report/jsonl.js';
 import { type RecordedSimulation, startSimulation } from '../report/recorded-simulation.node.js';
 import { createTerminalReporter, type TerminalReporter } from '../report/terminal.js';
-import { backendOption, isaOption } from './doctor.js';
+import { backendOption, isaOption } from './backend-options.js';
 import { FingerprintMismatchError, TimeoutError, UsageError } from './errors.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { type CommonOptions, createOutput, type Output, withCommonOptions } from './output.js';

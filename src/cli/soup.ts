@@ -10,6 +10,7 @@ import { formatBytes, printable } from '../report/format.js';
 import { UsageError } from './errors.js';
 import { type OpenFitness, openFitness } from './evolve-fitness.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
+import { type OptionNeed, refuseIdleOptions } from './idle-options.js';
 import { createMergeProgress } from './merge-progress.js';
 import { type CommonOptions, createOutput, withCommonOptions } from './output.js';
 import { byteSize, positiveNumber, type Verb, wholeNumber } from './verb.js';
@@ -32,6 +33,12 @@ interface SoupVerbOptions extends CommonOptions {
   memory?: number;
 }
 
+const NEEDS: readonly OptionNeed[] = [
+  { options: ['--synthetic', '--part', '--limit', '--metric'], beside: ['--task'] },
+  { options: ['--timeout'], beside: ['--command'] },
+  { options: ['--minimize'], beside: ['--command', '--module'] },
+];
+
 export function soupCommand(run: Verb): Command {
   return withCommonOptions(
     new Command('soup')
@@ -45,7 +52,9 @@ export function soupCommand(run: Verb): Command {
       )
       .option('--limit <n>', 'with --task: score on the first n examples', wholeNumber(1))
       .addOption(
-        new Option('--metric <metric>', 'with --task').choices(['accuracy', 'loss']).default('accuracy'),
+        new Option('--metric <metric>', 'with --task: what is the score')
+          .choices(['accuracy', 'loss'])
+          .default('accuracy'),
       )
       .option(
         '--command <program>',
@@ -74,8 +83,9 @@ Score on data that no report of the soup uses: what is chosen on test data looks
     .action(run(soupVerb));
 }
 
-async function soupVerb(models: string[], options: SoupVerbOptions): Promise<ExitCode> {
+async function soupVerb(models: string[], options: SoupVerbOptions, command: Command): Promise<ExitCode> {
   const output = createOutput(options);
+  refuseIdleOptions(command, NEEDS);
   const wanted = fitnessOf(options);
   const { out, acceptEqual, dtype, resume, overwrite, memory } = options;
   const stop = new AbortController();
@@ -124,11 +134,8 @@ function fitnessOf(options: SoupVerbOptions): Fitness {
       'give one of --task, --command and --module',
     );
   const goal = options.minimize === true ? 'minimize' : 'maximize';
-  if (task !== undefined) {
-    if (options.minimize === true)
-      throw new UsageError('--minimize does not go with --task', 'its scores are larger for the better');
+  if (task !== undefined)
     return { type: 'builtin', task, synthetic, part, metric, ...(limit !== undefined && { limit }) };
-  }
   if (module !== undefined) return { type: 'module', module, goal };
   const parts = (command ?? '').split(/\s+/).filter((piece) => piece !== '');
   if (parts.length === 0) throw new UsageError('--command is empty', 'give a program and its arguments');
