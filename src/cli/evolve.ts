@@ -18,6 +18,7 @@ import { UsageError } from './errors.js';
 import { checkModels, searchKeeper, startingPoint } from './evolve-files.js';
 import { openFitness } from './evolve-fitness.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
+import { listenForInterrupt } from './interrupt.js';
 import { type CommonOptions, createOutput, type Output, withCommonOptions } from './output.js';
 import { type Verb, wholeNumber } from './verb.js';
 
@@ -121,7 +122,10 @@ async function evolveVerb(
   await removeLeftovers(folder);
   const fitness = await openFitness(parsed.fitness, home);
   const stop = new AbortController();
-  const release = listenForInterrupt(stop, output);
+  const release = listenForInterrupt(stop, output, {
+    doing: 'what was evaluated is kept',
+    reason: new Error('interrupted'),
+  });
   const title = basename(file);
   const keep = searchKeeper({ folder, home }, { title, scored: scoredBy(parsed), search });
   const likewise = repetition();
@@ -325,19 +329,4 @@ function repetition(): (message: string) => string {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-/** The first Ctrl-C stops the search, the second ends the process. */
-function listenForInterrupt(stop: AbortController, output: Output): () => void {
-  const onInterrupt = (): void => {
-    if (stop.signal.aborted) process.exit(EXIT.interrupted);
-    output.note('\ninterrupted: what was evaluated is kept (once more to exit at once)');
-    stop.abort(new Error('interrupted'));
-  };
-  process.on('SIGINT', onInterrupt);
-  process.on('SIGTERM', onInterrupt);
-  return () => {
-    process.off('SIGINT', onInterrupt);
-    process.off('SIGTERM', onInterrupt);
-  };
 }

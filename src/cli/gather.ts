@@ -3,9 +3,10 @@ import { type GatherReport, gatherSidecars } from '../merge/sidecars/gather.node
 import { formatNumber } from '../report/format.js';
 import { openTrainingSession } from '../train/training-session.js';
 import { type BackendOptions, backendChoice, backendOption, isaOption } from './backend-options.js';
-import { UsageError } from './errors.js';
+import { InterruptedError, UsageError } from './errors.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { refuseIdleOptions } from './idle-options.js';
+import { interruptible } from './interrupt.js';
 import { type CommonOptions, createOutput, type Output, withCommonOptions } from './output.js';
 import { loadTaskModel } from './task-model.js';
 import { type Verb, wholeNumber } from './verb.js';
@@ -68,32 +69,32 @@ async function gatherVerb(folder: string, options: GatherVerbOptions, command: C
   if (task === undefined)
     throw new UsageError('gather needs --task', 'name model and data, as --task mnist-2nn');
   const kernels = backendChoice(options);
-  const { model, data } = await loadTaskModel({ task, synthetic, part });
-  const session = await openTrainingSession(model, { workers, ...kernels });
-  const stop = new AbortController();
-  const interrupt = (): void => stop.abort(new Error('interrupted'));
-  process.once('SIGINT', interrupt);
   const both = options.fisher === undefined && options.gram === undefined;
-  const progress = createProgress(output);
-  try {
-    const report = await gatherSidecars(folder, session, data, {
-      fisher: both || options.fisher === true,
-      gram: both || options.gram === true,
-      index: Uint32Array.from({ length: Math.min(data.size, limit ?? data.size) }, (_, i) => i),
-      ...{ labels, overwrite, signal: stop.signal, onProgress: progress.show },
-    });
-    progress.stop();
-    output.result(report, () => textOf(report));
-    return EXIT.done;
-  } catch (error) {
-    progress.stop();
-    if (!stop.signal.aborted) throw error;
-    output.note('interrupted: no file was left half written');
-    return EXIT.interrupted;
-  } finally {
-    process.off('SIGINT', interrupt);
-    await session.dispose();
-  }
+  const reason = new InterruptedError(
+    `the measurement was interrupted; what it had not finished is not in ${folder}`,
+    'run the same command again, with --overwrite if one of the two files is there already',
+  );
+  const report = await interruptible(output, { doing: 'stopping', reason }, async (signal) => {
+    const { model, data } = await loadTaskModel({ task, synthetic, part });
+    signal.throwIfAborted();
+    const session = await openTrainingSession(model, { workers, ...kernels });
+    const progress = createProgress(output);
+    const index = Uint32Array.from({ length: Math.min(data.size, limit ?? data.size) }, (_, i) => i);
+    output.detail(`measuring on ${formatNumber(index.length)} examples, ${session.runner.workers} threads`);
+    try {
+      return await gatherSidecars(folder, session, data, {
+        fisher: both || options.fisher === true,
+        gram: both || options.gram === true,
+        index,
+        ...{ labels, overwrite, signal, onProgress: progress.show },
+      });
+    } finally {
+      progress.stop();
+      await session.dispose();
+    }
+  });
+  output.result(report, () => textOf(report));
+  return EXIT.done;
 }
 
 const SILENT_MS = 1000;

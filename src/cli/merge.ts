@@ -6,8 +6,9 @@ import { formatPlan } from '../merge/planner/describe.js';
 import type { LayerChange, MergeSummary } from '../merge/summary.js';
 import { formatBytes, formatNumber, formatPercent, formatSeconds, printable } from '../report/format.js';
 import { type BackendOptions, backendChoice, backendOption, isaOption } from './backend-options.js';
-import { MergeInterruptedError, UsageError } from './errors.js';
+import { InterruptedError, UsageError } from './errors.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
+import { interruptible } from './interrupt.js';
 import { createMergeProgress } from './merge-progress.js';
 import {
   ignoredOptions,
@@ -161,21 +162,17 @@ async function watched(
   settings: Parameters<typeof mergeRecipe>[2],
   output: Output,
 ): Promise<MergeSummary> {
-  const stop = new AbortController();
-  const interrupt = (): void => stop.abort(new MergeInterruptedError(outDir));
-  process.once('SIGINT', interrupt);
-  process.once('SIGTERM', interrupt);
   const bar = createMergeProgress(output);
+  const reason = new InterruptedError(
+    'the merge was interrupted; no model was written',
+    `run the same command with --resume to go on from the tensors that are finished in ${outDir}`,
+  );
   try {
-    return await mergeRecipe(recipe, outDir, {
-      ...settings,
-      signal: stop.signal,
-      onProgress: (progress) => bar.update(progress),
-    });
+    return await interruptible(output, { doing: 'keeping what is finished', reason }, (signal) =>
+      mergeRecipe(recipe, outDir, { ...settings, signal, onProgress: (progress) => bar.update(progress) }),
+    );
   } finally {
     bar.stop();
-    process.off('SIGINT', interrupt);
-    process.off('SIGTERM', interrupt);
   }
 }
 

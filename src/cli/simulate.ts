@@ -13,7 +13,8 @@ import { createTerminalReporter, type TerminalReporter } from '../report/termina
 import { backendOption, isaOption } from './backend-options.js';
 import { FingerprintMismatchError, TimeoutError, UsageError } from './errors.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
-import { type CommonOptions, createOutput, type Output, withCommonOptions } from './output.js';
+import { listenForInterrupt } from './interrupt.js';
+import { type CommonOptions, createOutput, withCommonOptions } from './output.js';
 import { positiveNumber, type Verb, wholeNumber } from './verb.js';
 
 interface SimulateVerbOptions extends CommonOptions {
@@ -96,7 +97,11 @@ async function simulateVerb(target: string | undefined, options: SimulateVerbOpt
     quiet: output.quiet,
     color: output.color,
   });
-  const release = [listenForInterrupt(stop, output), startTimer(stop, options.timeout)];
+  const interruption = {
+    doing: 'finishing the round, then writing model and summary',
+    reason: new Error('interrupted'),
+  };
+  const release = [listenForInterrupt(stop, output, interruption), startTimer(stop, options.timeout)];
   try {
     const summary = await watch(run, reporter);
     output.result(summary, () => resultLine(summary));
@@ -165,23 +170,6 @@ function commandLine(target: string, options: SimulateVerbOptions): string {
 
 function shellWord(text: string): string {
   return /^[\w./:=@,+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-}
-
-/** The first Ctrl-C lets the round finish, the second ends the process. */
-function listenForInterrupt(stop: AbortController, output: Output): () => void {
-  let asked = false;
-  const onInterrupt = (): void => {
-    if (asked) process.exit(EXIT.interrupted);
-    asked = true;
-    output.note('\ninterrupted: finishing the round, then writing model and summary (again to exit at once)');
-    stop.abort(new Error('interrupted'));
-  };
-  process.on('SIGINT', onInterrupt);
-  process.on('SIGTERM', onInterrupt);
-  return () => {
-    process.off('SIGINT', onInterrupt);
-    process.off('SIGTERM', onInterrupt);
-  };
 }
 
 const TIMED_OUT = Symbol('timed out');

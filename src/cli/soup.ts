@@ -7,12 +7,13 @@ import type { Fitness } from '../merge/evolve/search-file.js';
 import { mergeRecipe } from '../merge/merge.node.js';
 import { type SoupCandidate, type SoupResult, soupModels } from '../merge/soup/soup.node.js';
 import { formatBytes, printable } from '../report/format.js';
-import { UsageError } from './errors.js';
+import { InterruptedError, UsageError } from './errors.js';
 import { type OpenFitness, openFitness } from './evolve-fitness.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { type OptionNeed, refuseIdleOptions } from './idle-options.js';
+import { interruptible } from './interrupt.js';
 import { createMergeProgress } from './merge-progress.js';
-import { type CommonOptions, createOutput, withCommonOptions } from './output.js';
+import { type CommonOptions, createOutput, type Output, withCommonOptions } from './output.js';
 import { byteSize, positiveNumber, type Verb, wholeNumber } from './verb.js';
 
 interface SoupVerbOptions extends CommonOptions {
@@ -87,18 +88,32 @@ async function soupVerb(models: string[], options: SoupVerbOptions, command: Com
   const output = createOutput(options);
   refuseIdleOptions(command, NEEDS);
   const wanted = fitnessOf(options);
+  const reason = new InterruptedError(
+    'the soup was interrupted; no model was written',
+    `run the same command with --resume to go on from the scores in ${join(options.out, 'soup.json')}`,
+  );
+  const result = await interruptible(output, { doing: 'keeping the scores', reason }, (signal) =>
+    cook(models, wanted, options, output, signal),
+  );
+  output.result(recordOf(result), () => textOf(models, result));
+  return EXIT.done;
+}
+
+async function cook(
+  models: readonly string[],
+  wanted: Fitness,
+  options: SoupVerbOptions,
+  output: Output,
+  signal: AbortSignal,
+): Promise<SoupResult> {
   const { out, acceptEqual, dtype, resume, overwrite, memory } = options;
-  const stop = new AbortController();
-  const interrupt = (): void => stop.abort(new Error('interrupted'));
-  process.once('SIGINT', interrupt);
-  process.once('SIGTERM', interrupt);
   const fitness = await openFitness(wanted, '.');
   const bar = createMergeProgress(output);
   try {
-    const result = await soupModels(models, out, {
-      ...{ acceptEqual, dtype, resume, overwrite, memory, signal: stop.signal },
+    return await soupModels(models, out, {
+      ...{ acceptEqual, dtype, resume, overwrite, memory, signal },
       scoreName: JSON.stringify(wanted),
-      score: (candidate) => scoreOf(fitness, candidate, stop.signal, memory),
+      score: (candidate) => scoreOf(fitness, candidate, signal, memory),
       onStep: ({ scores, steps }) => {
         const last = steps.at(-1);
         if (last === undefined)
@@ -110,17 +125,8 @@ async function soupVerb(models: string[], options: SoupVerbOptions, command: Com
       },
       onProgress: (progress) => bar.update(progress),
     });
-    bar.stop();
-    output.result(recordOf(result), () => textOf(models, result));
-    return EXIT.done;
-  } catch (error) {
-    if (!stop.signal.aborted) throw error;
-    output.note(`interrupted; continue with the same command and --resume`);
-    return EXIT.interrupted;
   } finally {
     bar.stop();
-    process.off('SIGINT', interrupt);
-    process.off('SIGTERM', interrupt);
     await fitness.dispose();
   }
 }
