@@ -1,6 +1,7 @@
+import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { type GatherReport, gatherSidecars } from '../merge/sidecars/gather.node.js';
-import { formatNumber } from '../report/format.js';
+import { formatNumber, printable } from '../report/format.js';
 import { openTrainingSession } from '../train/training-session.js';
 import { type BackendOptions, backendChoice, backendOption, isaOption } from './backend-options.js';
 import { InterruptedError, UsageError } from './errors.js';
@@ -117,9 +118,9 @@ function createProgress(output: Output) {
 }
 
 function textOf({ folder, files, examples, modules }: GatherReport): string {
-  const layers = modules.length > 0 ? [`Gram matrices of ${modules.join(', ')}`] : [];
+  const layers = modules.length > 0 ? [`Gram matrices of ${modules.map(printable).join(', ')}`] : [];
   return [
-    `measured on ${formatNumber(examples)} examples: ${files.map((file) => `${folder}/${file}`).join(', ')}`,
+    `measured on ${formatNumber(examples)} examples: ${files.map((file) => printable(join(folder, file))).join(', ')}`,
     ...layers,
   ].join('\n');
 }

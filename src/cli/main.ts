@@ -83,9 +83,9 @@ Examples:
   heddle bench kernels
   heddle doctor
 
-Exit codes: 0 done, 1 user code threw, 2 bad arguments or configuration, 3 data missing or corrupt,
-4 back end unavailable, 5 out of memory, 6 time-out, 7 diverged, 8 too few clients, 9 privacy budget
-exhausted, 130 interrupted.`;
+Exit codes: 0 done, 1 user code threw, 2 bad arguments or configuration, 3 data missing or corrupt, or a
+disk full or failing, 4 back end unavailable, 5 out of memory, 6 time-out, 7 diverged, 8 too few clients,
+9 privacy budget exhausted, 130 interrupted.`;
 
 /** As `main`, with the process's own arguments; ends the process when everything is printed. */
 export async function runFromShell(): Promise<void> {

@@ -95,7 +95,7 @@ Examples:
 Ctrl-C stops at once and keeps what is finished for --resume. Nothing in the folder can be loaded until the merge is done.
 
 Exit codes: 0 done, 1 the values cannot be merged so, 2 bad recipe or arguments, 3 a model is missing, damaged or not
-finite, 5 the memory budget is too small, 130 interrupted.`,
+finite, or the disk is full or fails, 5 the memory budget is too small, 130 interrupted.`,
     )
     .action(
       run((recipe: string, outDir: string | undefined, options: MergeVerbOptions) =>

@@ -36,7 +36,7 @@ function interrupted(
 /** A model, and a task that takes seconds to measure it on. */
 async function measurable(): Promise<{ task: string; model: string }> {
   const folder = await temporaryFolder();
-  const [examples, width, hidden] = [3000, 144, 500];
+  const [examples, width, hidden] = [10_000, 144, 500];
   const images = join(folder, 'images');
   const labels = join(folder, 'labels');
   await writeFile(

@@ -11,7 +11,15 @@ describe('help', () => {
   it('is what heddle alone prints, with every verb, examples and the exit codes', async () => {
     const { code, stdout } = await heddle([]);
     expect(code).toBe(0);
-    for (const text of ['simulate', 'bench', 'doctor', 'build-native', 'Examples:', '130 interrupted'])
+    for (const text of [
+      'simulate',
+      'bench',
+      'doctor',
+      'build-native',
+      'Examples:',
+      'disk full',
+      '130 interrupted',
+    ])
       expect(stdout).toContain(text);
   });
 
@@ -104,7 +112,8 @@ describe('exit codes', () => {
     ['ERR_PRIVACY_BUDGET', 9],
     ['ERR_RUN_ABORTED', 130],
     ['ERR_USER_CODE', 1],
-    ['ERR_DISK_FULL', 1],
+    ['ERR_DISK_FULL', 3],
+    ['ERR_IO_ERROR', 3],
   ])('%s ends a verb with %i', (code, exit) => {
     expect(exitCodeOf(new HeddleError(code, 'problem', 'mend'))).toBe(exit);
   });
