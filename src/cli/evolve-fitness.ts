@@ -1,4 +1,5 @@
 /** The three kinds of fitness that a search file can name. */
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Dataset } from '../data/dataset.js';
@@ -103,6 +104,9 @@ function weighedSum(
 }
 
 async function importFitness(path: string): Promise<(input: FitnessInput) => unknown> {
+  // Node's own message names the module of heddle that asked for it.
+  if (!existsSync(path))
+    throw new FitnessError(`${path} is not there`, 'give the path of a module that exports fitness');
   let loaded: { fitness?: unknown };
   try {
     loaded = await import(pathToFileURL(path).href);

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { EvaluationError, SearchAbortedError } from '../merge/evolve/errors.js';
@@ -14,12 +14,15 @@ import {
 import { mergeRecipe } from '../merge/merge.node.js';
 import { planRecipe } from '../merge/plan-recipe.node.js';
 import { formatNumber, formatSeconds } from '../report/format.js';
+import { modelIoError } from '../tensor/safetensors/io-error.js';
+import { makeFolder } from '../tensor/safetensors/output-folder.node.js';
 import { UsageError } from './errors.js';
 import { checkModels, searchKeeper, startingPoint } from './evolve-files.js';
 import { openFitness } from './evolve-fitness.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { listenForInterrupt } from './interrupt.js';
 import { type CommonOptions, createOutput, type Output, withCommonOptions } from './output.js';
+import { readTextFile } from './text-file.js';
 import { type Verb, wholeNumber } from './verb.js';
 
 interface EvolveVerbOptions extends CommonOptions {
@@ -104,7 +107,7 @@ async function evolveVerb(
   merge: MergeRecipe,
 ): Promise<ExitCode> {
   const output = createOutput(options);
-  const parsed = parseSearchFile(await readText(file), file);
+  const parsed = parseSearchFile(await readTextFile(file, 'a search file'), file);
   const home = dirname(resolve(file));
   await checkModels(modelsOf(parsed), home, file);
   const search = await searchOf(parsed, fileContext(home));
@@ -116,7 +119,9 @@ async function evolveVerb(
       baseFolder: home,
       recipeName: `the recipe that ${file} starts from`,
     });
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder).catch((error: unknown) => {
+    throw modelIoError(error, 'writing', folder);
+  });
   const checkpointPath = join(folder, 'checkpoint.json');
   const resume = await startingPoint(checkpointPath, options.resume === true);
   await removeLeftovers(folder);
@@ -172,14 +177,6 @@ async function evolveVerb(
   } finally {
     await fitness.dispose();
     release();
-  }
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw new UsageError(`${file} cannot be read`, 'give the path of a search file', { cause: error });
   }
 }
 

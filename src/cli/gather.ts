@@ -8,7 +8,7 @@ import { InterruptedError, UsageError } from './errors.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { refuseIdleOptions } from './idle-options.js';
 import { interruptible } from './interrupt.js';
-import { type CommonOptions, createOutput, type Output, withCommonOptions } from './output.js';
+import { type CommonOptions, counted, createOutput, type Output, withCommonOptions } from './output.js';
 import { loadTaskModel } from './task-model.js';
 import { type Verb, wholeNumber } from './verb.js';
 
@@ -56,6 +56,7 @@ Examples:
   heddle gather finetuned --task run.yaml --limit 2000 --fisher
   heddle merge fisher.yaml merged              merge_method: fisher, over models that were measured
 
+Ctrl-C stops; no file is left half written.
 The files name the model that they were measured on; a merge refuses them beside another.`,
     )
     .action(run(gatherVerb));
@@ -81,7 +82,9 @@ async function gatherVerb(folder: string, options: GatherVerbOptions, command: C
     const session = await openTrainingSession(model, { workers, ...kernels });
     const progress = createProgress(output);
     const index = Uint32Array.from({ length: Math.min(data.size, limit ?? data.size) }, (_, i) => i);
-    output.detail(`measuring on ${formatNumber(index.length)} examples, ${session.runner.workers} threads`);
+    output.detail(
+      `measuring on ${counted(index.length, 'example')}, ${counted(session.runner.workers, 'thread')}`,
+    );
     try {
       return await gatherSidecars(folder, session, data, {
         fisher: both || options.fisher === true,
@@ -120,7 +123,7 @@ function createProgress(output: Output) {
 function textOf({ folder, files, examples, modules }: GatherReport): string {
   const layers = modules.length > 0 ? [`Gram matrices of ${modules.map(printable).join(', ')}`] : [];
   return [
-    `measured on ${formatNumber(examples)} examples: ${files.map((file) => printable(join(folder, file))).join(', ')}`,
+    `measured on ${counted(examples, 'example')}: ${files.map((file) => printable(join(folder, file))).join(', ')}`,
     ...layers,
   ].join('\n');
 }

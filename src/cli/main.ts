@@ -45,7 +45,7 @@ export async function main(args: readonly string[]): Promise<ExitCode> {
       'Simulates federated learning, protects and combines updates, on native and WebAssembly kernels.',
     )
     .version(version, '-V, --version', 'print the version')
-    .helpCommand('help [verb]', 'help for a verb')
+    .helpCommand(false)
     .addHelpText('after', EXAMPLES);
   for (const verb of VERBS)
     program.addCommand(
@@ -53,6 +53,7 @@ export async function main(args: readonly string[]): Promise<ExitCode> {
         code = await action(...received);
       }),
     );
+  program.addCommand(helpCommand(program));
   for (const command of allCommands(program))
     command.exitOverride().configureOutput({ outputError: () => {} });
 
@@ -80,6 +81,8 @@ Examples:
   heddle merge ties.yaml merged
   heddle evolve search.yaml out              the recipe whose model scores best
   heddle soup run1 run2 --out soup --task mnist-2nn
+  heddle gather run1 --task mnist-2nn        what merges by fisher and regmean weigh by
+  heddle recycle wider model wide --units fc1=400
   heddle bench kernels
   heddle doctor
 
@@ -89,11 +92,11 @@ disk full or failing, 4 back end unavailable, 5 out of memory, 6 time-out, 7 div
 
 /** As `main`, with the process's own arguments; ends the process when everything is printed. */
 export async function runFromShell(): Promise<void> {
-  // A reader that closes the pipe early, as `head` does, wants no more and no complaint.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(EXIT.done);
-    throw error;
-  });
+  // A reader that closes the pipe early, as `head` does, wants no more and no complaint; the work and its exit code stay.
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
   process.exitCode = await main(process.argv.slice(2));
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
   // A thread that a user's trainer left running must not keep a finished command alive.
@@ -102,6 +105,33 @@ export async function runFromShell(): Promise<void> {
 
 function flushed(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => stream.write('', () => resolve()));
+}
+
+/** `heddle help bench kernels`; commander's own prints all it has for a verb that it does not know. */
+function helpCommand(program: Command): Command {
+  return new Command('help')
+    .description('help for a verb')
+    .argument('[verb...]')
+    .action((names: string[]) => {
+      let command = program;
+      for (const name of names) {
+        const found = command.commands.find((one) => one.name() === name);
+        if (found === undefined) throw unknownVerb(name, command);
+        command = found;
+      }
+      command.outputHelp();
+    });
+}
+
+function unknownVerb(name: string, { commands }: Command): UsageError {
+  const near = nearest(
+    name,
+    commands.map((command) => command.name()),
+  );
+  return new UsageError(
+    `there is no verb ${JSON.stringify(name)} to help with`,
+    near === undefined ? 'see `heddle help`' : `did you mean ${near}? See \`heddle help\``,
+  );
 }
 
 function allCommands(command: Command): Command[] {

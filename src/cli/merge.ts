@@ -18,12 +18,14 @@ import {
 } from './mergekit-options.js';
 import {
   type CommonOptions,
+  counted,
   createOutput,
   type Output,
   withCommonOptions,
   withPrintableText,
 } from './output.js';
-import { byteSize, type Verb, wholeNumber } from './verb.js';
+import { readTextFile } from './text-file.js';
+import { byteSize, memoryOption, seed, type Verb, wholeNumber } from './verb.js';
 
 interface MergeVerbOptions extends CommonOptions, MergekitOptions, BackendOptions {
   dryRun?: boolean;
@@ -53,11 +55,7 @@ export function mergeCommand(run: Verb): Command {
         '--dry-run',
         'print the plan: tensors, passes, bytes, memory, and what looks wrong; write nothing',
       )
-      .addOption(
-        new Option('--memory <size>', 'resident memory to stay below, as 256MB or 2GB')
-          .argParser(byteSize)
-          .default(512e6, '512MB'),
-      )
+      .addOption(memoryOption())
       .option('--workers <n>', 'threads that compute; default: one a core', wholeNumber(0, 1024))
       .option('--resume', 'go on from the tensors that an interrupted merge finished')
       .option('--overwrite', 'replace a model in the folder')
@@ -66,13 +64,16 @@ export function mergeCommand(run: Verb): Command {
         'bytes of tensors in a file at most; 0: one file; default: 5GB',
         byteSize,
       )
-      .option('--seed <n>', 'seed of randomised methods, 0 to 2^64 - 1')
+      .option('--seed <n>', 'seed of randomised methods, 0 to 2^64 - 1', seed)
       .option('--strict-mergekit', "reproduce mergekit's quirks, and let values that are not finite pass")
       .option('--allow-submatrix', 'cut embeddings of different sizes to their common rows')
       .option('--allow-missing-tokenizer', "a model without a tokenizer counts as having the base's")
-      .option(
-        '--raw-tensors <choice>',
-        'models without config.json that differ in names: error, union or intersection',
+      .addOption(
+        new Option('--raw-tensors <choice>', 'models without config.json that differ in names').choices([
+          'error',
+          'union',
+          'intersection',
+        ]),
       )
       .addOption(backendOption())
       .addOption(isaOption()),
@@ -112,19 +113,11 @@ async function mergeVerb(
 ): Promise<ExitCode> {
   const output = createOutput(options);
   noteMergekitOptions(command, options, output);
-  const seed = oneOf('--seed', options.seed, '--random-seed', options.randomSeed);
+  const chosenSeed = oneOf('--seed', options.seed, '--random-seed', options.randomSeed);
   const workers = oneOf('--workers', options.workers, '--num-threads', options.numThreads);
-  const { rawTensors } = options;
-  if (seed !== undefined && !/^\d{1,20}$/.test(seed))
-    throw new UsageError(`--seed is ${JSON.stringify(seed)}`, 'give a whole number from 0 to 2^64 - 1');
-  if (rawTensors !== undefined && !['error', 'union', 'intersection'].includes(rawTensors))
-    throw new UsageError(
-      `--raw-tensors is ${JSON.stringify(rawTensors)}`,
-      'choose error, union or intersection',
-    );
-  const { memory, resume, overwrite, allowSubmatrix, copyTokenizer } = options;
+  const { rawTensors, memory, resume, overwrite, allowSubmatrix, copyTokenizer } = options;
   const settings = {
-    ...{ memory, workers, resume, overwrite, allowSubmatrix, copyTokenizer, rawTensors, seed },
+    ...{ memory, workers, resume, overwrite, allowSubmatrix, copyTokenizer, rawTensors, seed: chosenSeed },
     ...backendChoice(options),
     strict: options.strictMergekit,
     shardSize: options.outShardSize,
@@ -132,6 +125,11 @@ async function mergeVerb(
     allowMissingTokenizer: options.allowMissingTokenizer,
     modelCard: options.writeModelCard,
   };
+  if ((await readTextFile(recipe, 'a recipe')).trim() === '')
+    throw new UsageError(
+      `${recipe} is empty`,
+      'write a recipe: merge_method, models and what the method needs',
+    );
   if (options.dryRun === true) {
     const description = await planRecipe(recipe, settings);
     output.result(description, () => formatPlan(withPrintableText(description)).trimEnd());
@@ -180,12 +178,11 @@ function summaryText(summary: MergeSummary, { colors }: Output): string {
   const resumed = summary.resumedTensors > 0 ? `, ${summary.resumedTensors} of them before` : '';
   const lines = [
     `${colors.bold(summary.method)} of ${summary.models.map(printable).join(', ')}`,
-    `${formatNumber(summary.tensors)} tensors${resumed}, ${formatNumber(summary.parameters)} parameters, ${formatBytes(summary.bytes)}`,
+    `${counted(summary.tensors, 'tensor')}${resumed}, ${formatNumber(summary.parameters)} parameters, ${formatBytes(summary.bytes)}`,
     `${formatSeconds(summary.seconds)}, ${formatNumber(summary.parametersPerSecond)} parameters/s, ` +
       `${formatBytes((summary.bytesRead + summary.bytes) / summary.seconds)}/s read and written`,
   ];
-  if (summary.nonFinite > 0)
-    lines.push(colors.yellow(`${formatNumber(summary.nonFinite)} values are not finite`));
+  if (summary.nonFinite > 0) lines.push(colors.yellow(`${counted(summary.nonFinite, 'value')} not finite`));
   const layers = mostChanged(summary.layers);
   if (layers.length > 0) {
     const table = new Table({

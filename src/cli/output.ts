@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import picocolors from 'picocolors';
 import { HeddleError } from '../errors.js';
-import { printable } from '../report/format.js';
+import { formatNumber, printable } from '../report/format.js';
 import { toFileJson } from '../report/jsonl.js';
 import { type TerminalStream, wantsColor } from '../report/terminal.js';
 
@@ -62,6 +62,11 @@ export function createOutput(options: CommonOptions): Output {
       if (verbose) note(line);
     },
   };
+}
+
+/** 1 tensor, 1,061 tensors. */
+export function counted(n: number, noun: string): string {
+  return `${formatNumber(n)} ${noun}${n === 1 ? '' : 's'}`;
 }
 
 /** An error's parts as `--json` prints them. */

@@ -13,8 +13,8 @@ import { EXIT, type ExitCode } from './exit-codes.js';
 import { type OptionNeed, refuseIdleOptions } from './idle-options.js';
 import { interruptible } from './interrupt.js';
 import { createMergeProgress } from './merge-progress.js';
-import { type CommonOptions, createOutput, type Output, withCommonOptions } from './output.js';
-import { byteSize, positiveNumber, type Verb, wholeNumber } from './verb.js';
+import { type CommonOptions, counted, createOutput, type Output, withCommonOptions } from './output.js';
+import { memoryOption, positiveNumber, type Verb, wholeNumber } from './verb.js';
 
 interface SoupVerbOptions extends CommonOptions {
   out: string;
@@ -68,7 +68,7 @@ export function soupCommand(run: Verb): Command {
       .option('--dtype <type>', 'type of the soup, as bfloat16; default: that of the models')
       .option('--resume', 'go on from soup.json of an interrupted run, to the same bytes')
       .option('--overwrite', 'replace a model in the folder')
-      .option('--memory <size>', 'resident memory of a merge to stay below', byteSize, 512e6),
+      .addOption(memoryOption()),
   )
     .addHelpText(
       'after',
@@ -79,6 +79,7 @@ Examples:
   heddle soup run* --out soup --command "python evaluate.py {model}" --resume
   heddle merge soup/recipe.yaml again          the same bytes
 
+Ctrl-C stops; the scores are kept for --resume.
 Score on data that no report of the soup uses: what is chosen on test data looks better than it is.`,
     )
     .action(run(soupVerb));
@@ -197,7 +198,7 @@ function textOf(models: readonly string[], { folder, ingredients, score, trace, 
   const best = Math.max(...trace.scores);
   return [
     table.toString(),
-    `${ingredients.length} of ${models.length} models score ${shown(score)}, the best alone ${shown(best)}`,
+    `${ingredients.length} of ${counted(models.length, 'model')}: score ${shown(score)}, the best alone ${shown(best)}`,
     `${printable(folder)}: ${formatBytes(merge.bytes)}; heddle merge ${printable(join(folder, 'recipe.yaml'))} makes it again`,
   ].join('\n');
 }

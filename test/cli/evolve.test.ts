@@ -150,7 +150,10 @@ optimizer: {max_generations: 1}
   it('says what is wrong with files and modules', async () => {
     await expect(evolve([join(root, 'none.yaml'), join(root, 'x')])).rejects.toThrow(/cannot be read/);
     const bad = await searchFolder('bad', search('missing.mjs'));
-    await expect(evolve([bad.file, bad.out])).rejects.toThrow(/cannot be loaded/);
+    await expect(evolve([bad.file, bad.out])).rejects.toThrow(/missing\.mjs is not there/);
+    await writeFile(join(root, 'bad', 'missing.mjs'), 'export function fitness( {');
+    await expect(evolve([bad.file, bad.out])).rejects.toThrow(/missing\.mjs cannot be loaded/);
+    await expect(evolve([bad.file, join(bad.file, 'out')])).rejects.toThrow(/is a file, not a folder/);
     const lost = await searchFolder('lost', search('fitness.mjs'));
     await rm(join(root, 'lost', 'b'), { recursive: true });
     await expect(evolve([lost.file, lost.out])).rejects.toThrow(/models that are not there: b /);

@@ -177,7 +177,7 @@ describe('heddle soup', () => {
     const module = join(root, 'score.mjs');
     writeFileSync(module, `export const fitness = ({ recipe }) => recipe.split('model:').length;\n`);
     const most = await runVerb(soupCommand, ...models, '--out', join(root, 's1'), '--module', module);
-    expect(most.text).toContain('3 of 3 models score 4, the best alone 2');
+    expect(most.text).toContain('3 of 3 models: score 4, the best alone 2');
     const least = await runVerb(
       soupCommand,
       ...models,

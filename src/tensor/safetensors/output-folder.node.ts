@@ -47,7 +47,7 @@ export async function refuseExisting(folder: string): Promise<void> {
     throw new ModelFileError(
       'ERR_OUTPUT_EXISTS',
       `${folder} holds a model already (${model})`,
-      'choose another folder, remove the model there, or ask to overwrite it',
+      'choose another folder, remove the model there, or replace it with --overwrite (option overwrite)',
       { model: folder, file: model },
     );
 }

@@ -1,5 +1,5 @@
 /** Greedy soup of folders: the golden decisions, the bytes of a merge, interruption at every step. */
-import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -133,6 +133,23 @@ describe('soupModels', async () => {
       for (const file of ['model.safetensors', 'soup.json', 'recipe.yaml'])
         expect(readFileSync(join(out, file)).equals(readFileSync(join(whole, file))), file).toBe(true);
     }
+  });
+
+  it('refuses the folder of an input, of another model, or none at all before it scores', async () => {
+    scored = [];
+    const refused = (out: string) => soupModels(models, out, { score }).catch((error: unknown) => error);
+    expect(await refused(models[2])).toMatchObject({ code: 'ERR_OUTPUT_IS_INPUT' });
+    const taken = writeFiles(fresh(), {
+      'model.safetensors': readFileSync(join(models[0], 'model.safetensors')),
+    });
+    expect(await refused(taken)).toMatchObject({ code: 'ERR_OUTPUT_EXISTS' });
+    const file = join(models[0], 'model.safetensors');
+    expect(await refused(file)).toMatchObject({ code: 'ERR_OUTPUT_FOLDER' });
+    expect(await refused(join(file, 'soup'))).toMatchObject({ code: 'ERR_OUTPUT_FOLDER' });
+    expect(await refused(join(home, 'x'.repeat(300)))).toMatchObject({ code: 'ERR_OUTPUT_FOLDER' });
+    expect(scored).toEqual([]);
+    expect(readdirSync(taken)).toEqual(['model.safetensors']);
+    expect(readdirSync(models[2])).toEqual(['model.safetensors']);
   });
 
   it('takes in equals only when asked to', async () => {
