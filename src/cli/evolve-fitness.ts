@@ -43,6 +43,11 @@ export class FitnessError extends HeddleError {
   }
 }
 
+/** As it was given, to six digits: unlike other numbers it may go on into a script. */
+export function formatScore(score: number | null): string {
+  return score === null ? '–' : String(Number(score.toPrecision(6)));
+}
+
 /** @param folder - of the search file: relative paths and the programs start there. */
 export async function openFitness(fitness: Fitness, folder: string): Promise<OpenFitness> {
   switch (fitness.type) {

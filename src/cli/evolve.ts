@@ -18,7 +18,7 @@ import { modelIoError } from '../tensor/safetensors/io-error.js';
 import { makeFolder } from '../tensor/safetensors/output-folder.node.js';
 import { UsageError } from './errors.js';
 import { checkModels, searchKeeper, startingPoint } from './evolve-files.js';
-import { openFitness } from './evolve-fitness.js';
+import { formatScore, openFitness } from './evolve-fitness.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { listenForInterrupt } from './interrupt.js';
 import { type CommonOptions, createOutput, type Output, withCommonOptions } from './output.js';
@@ -157,7 +157,7 @@ async function evolveVerb(
       onGeneration: (record) => {
         progress.clear();
         output.note(
-          `generation ${record.generation}  evaluations ${record.evaluations}  best ${shown(record.best)}  median ${shown(record.median)}  best so far ${shown(record.bestSoFar)}  step ${shown(record.sigma)}${record.failed > 0 ? `  failed ${record.failed}` : ''}`,
+          `generation ${record.generation}  evaluations ${record.evaluations}  best ${formatScore(record.best)}  median ${formatScore(record.median)}  best so far ${formatScore(record.bestSoFar)}  step ${formatScore(record.sigma)}${record.failed > 0 ? `  failed ${record.failed}` : ''}`,
         );
       },
       save: keep.save,
@@ -264,10 +264,10 @@ const REASONS: Readonly<Record<string, string>> = {
 
 function resultText(folder: string, goal: string, result: EvolveResult): string {
   const { best, evaluations, reason, recipe } = result;
-  const tasks = Object.entries(best.perTask ?? {}).map(([name, value]) => `  ${name}: ${shown(value)}`);
+  const tasks = Object.entries(best.perTask ?? {}).map(([name, value]) => `  ${name}: ${formatScore(value)}`);
   const place = join(folder, 'recipe.yaml');
   return [
-    `best score ${shown(best.score)} after ${evaluations} evaluations${goal === 'minimize' ? ' (what is minimised, with a minus)' : ''}`,
+    `best score ${formatScore(best.score)} after ${evaluations} evaluations${goal === 'minimize' ? ' (what is minimised, with a minus)' : ''}`,
     ...tasks,
     `${REASONS[reason] ?? reason}`,
     `heddle merge ${place} MODEL_DIR   makes the model`,
@@ -297,7 +297,7 @@ function searchProgress({ stderr, quiet }: Output, limit: number | undefined): S
       const left = limit === undefined ? undefined : Math.max(0, limit - evaluations) / rate;
       const parts = [
         `  candidate ${done} of ${of}`,
-        `score ${shown(score)}`,
+        `score ${formatScore(score)}`,
         `${formatNumber(rate)} evaluations/s`,
         ...(left === undefined ? [] : [`${formatSeconds(left)} left`]),
       ];
@@ -307,10 +307,6 @@ function searchProgress({ stderr, quiet }: Output, limit: number | undefined): S
       if (live) stderr.write('\r\x1b[K');
     },
   };
-}
-
-function shown(value: number | null): string {
-  return value === null ? '–' : String(Number(value.toPrecision(6)));
 }
 
 /** Says a message once, however often it comes in a row. */

@@ -1,22 +1,19 @@
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { type GatherReport, gatherSidecars } from '../merge/sidecars/gather.node.js';
-import { formatNumber, printable } from '../report/format.js';
+import { formatNumber, formatSeconds, printable } from '../report/format.js';
 import { openTrainingSession } from '../train/training-session.js';
 import { type BackendOptions, backendChoice, backendOption, isaOption } from './backend-options.js';
 import { InterruptedError, UsageError } from './errors.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { refuseIdleOptions } from './idle-options.js';
 import { interruptible } from './interrupt.js';
-import { type CommonOptions, counted, createOutput, type Output, withCommonOptions } from './output.js';
-import { loadTaskModel } from './task-model.js';
+import { type CommonOptions, counted, createOutput, withCommonOptions } from './output.js';
+import { createProgressBar } from './progress-bar.js';
+import { loadTaskModel, type TaskOptions } from './task-model.js';
 import { type Verb, wholeNumber } from './verb.js';
 
-interface GatherVerbOptions extends CommonOptions, BackendOptions {
-  task?: string;
-  synthetic?: boolean;
-  part: 'train' | 'test';
-  limit?: number;
+interface GatherVerbOptions extends CommonOptions, BackendOptions, TaskOptions {
   fisher?: boolean;
   labels: 'data' | 'model';
   gram?: boolean;
@@ -73,51 +70,37 @@ async function gatherVerb(folder: string, options: GatherVerbOptions, command: C
   const kernels = backendChoice(options);
   const both = options.fisher === undefined && options.gram === undefined;
   const reason = new InterruptedError(
-    `the measurement was interrupted; what it had not finished is not in ${folder}`,
+    `the measurement was interrupted; no file was left half written in ${folder}`,
     'run the same command again, with --overwrite if one of the two files is there already',
   );
   const report = await interruptible(output, { doing: 'stopping', reason }, async (signal) => {
     const { model, data } = await loadTaskModel({ task, synthetic, part });
     signal.throwIfAborted();
     const session = await openTrainingSession(model, { workers, ...kernels });
-    const progress = createProgress(output);
+    const { update, stop } = createProgressBar(output, 'measuring');
     const index = Uint32Array.from({ length: Math.min(data.size, limit ?? data.size) }, (_, i) => i);
     output.detail(
       `measuring on ${counted(index.length, 'example')}, ${counted(session.runner.workers, 'thread')}`,
     );
+    const onProgress = (done: number, of: number): void =>
+      update(done, of, (seconds) => {
+        const left = formatSeconds((seconds * (of - done)) / done);
+        return `${formatNumber(done)} of ${counted(of, 'measurement')}, ${left} left`;
+      });
     try {
       return await gatherSidecars(folder, session, data, {
         fisher: both || options.fisher === true,
         gram: both || options.gram === true,
         index,
-        ...{ labels, overwrite, signal, onProgress: progress.show },
+        ...{ labels, overwrite, signal, onProgress },
       });
     } finally {
-      progress.stop();
+      stop();
       await session.dispose();
     }
   });
   output.result(report, () => textOf(report));
   return EXIT.done;
-}
-
-const SILENT_MS = 1000;
-
-function createProgress(output: Output) {
-  const begin = performance.now();
-  const onTerminal = output.stderr.isTTY === true && !output.quiet;
-  let shown = false;
-  return {
-    show(done: number, of: number): void {
-      if (!onTerminal || performance.now() - begin < SILENT_MS) return;
-      shown = true;
-      process.stderr.write(`\r\x1b[K  ${formatNumber(done)} of ${formatNumber(of)} measurements`);
-    },
-    stop(): void {
-      if (shown) process.stderr.write('\r\x1b[K');
-      shown = false;
-    },
-  };
 }
 
 function textOf({ folder, files, examples, modules }: GatherReport): string {

@@ -1,4 +1,3 @@
-import Table from 'cli-table3';
 import { Command, Option } from 'commander';
 import { mergeRecipe } from '../merge/merge.node.js';
 import { planRecipe } from '../merge/plan-recipe.node.js';
@@ -24,6 +23,7 @@ import {
   withCommonOptions,
   withPrintableText,
 } from './output.js';
+import { plainTable } from './plain-table.js';
 import { readTextFile } from './text-file.js';
 import { byteSize, memoryOption, seed, type Verb, wholeNumber } from './verb.js';
 
@@ -138,8 +138,7 @@ async function mergeVerb(
   if (outDir === undefined)
     throw new UsageError('merge needs a folder for the model', `try \`heddle merge ${recipe} merged\``);
   const summary = await watched(recipe, outDir, settings, output);
-  for (const warning of summary.warnings)
-    output.note(`${output.colors.yellow('warning')} ${printable(warning)}`);
+  for (const warning of summary.warnings) output.warn(warning);
   output.result(summary, () => summaryText(summary, output));
   return EXIT.done;
 }
@@ -185,13 +184,11 @@ function summaryText(summary: MergeSummary, { colors }: Output): string {
   if (summary.nonFinite > 0) lines.push(colors.yellow(`${counted(summary.nonFinite, 'value')} not finite`));
   const layers = mostChanged(summary.layers);
   if (layers.length > 0) {
-    const table = new Table({
-      head: ['changed most', 'relative change'],
-      style: { head: [], border: [], compact: true },
-    });
-    for (const { layer, relativeChange } of layers)
-      table.push([printable(layer), formatPercent(relativeChange, 2)]);
-    lines.push(table.toString());
+    const rows = layers.map(({ layer, relativeChange }) => [
+      printable(layer),
+      formatPercent(relativeChange, 2),
+    ]);
+    lines.push('', plainTable(['changed most', 'relative change'], rows, 1, colors), '');
   }
   return [...lines, printable(summary.folder)].join('\n');
 }

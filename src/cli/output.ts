@@ -29,6 +29,8 @@ export interface Output {
   result(value: object, text: () => string): void;
   /** A line about what is going on, on stderr; nothing under `--quiet`. */
   note(line: string): void;
+  /** A note that something may not be as it should. */
+  warn(message: string): void;
   /** As `note`, under `--verbose` only. */
   detail(line: string): void;
 }
@@ -47,17 +49,20 @@ export function createOutput(options: CommonOptions): Output {
   const note = (line: string): void => {
     if (!quiet) process.stderr.write(`${line}\n`);
   };
+  const color = allowed && wantsColor(process.stderr, process.env);
+  const { yellow } = picocolors.createColors(color);
   return {
     json,
     quiet,
     verbose,
     stderr: process.stderr,
-    color: allowed && wantsColor(process.stderr, process.env),
+    color,
     colors: picocolors.createColors(allowed && !json && wantsColor(process.stdout, process.env)),
     result(value, text) {
       process.stdout.write(json ? `${JSON.stringify(toFileJson(value))}\n` : `${text()}\n`);
     },
     note,
+    warn: (message) => note(`${yellow('warning')} ${printable(message)}`),
     detail(line) {
       if (verbose) note(line);
     },

@@ -1,27 +1,31 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import Table from 'cli-table3';
 import { Command, Option } from 'commander';
 import type { Fitness } from '../merge/evolve/search-file.js';
 import { mergeRecipe } from '../merge/merge.node.js';
 import { type SoupCandidate, type SoupResult, soupModels } from '../merge/soup/soup.node.js';
 import { formatBytes, printable } from '../report/format.js';
 import { InterruptedError, UsageError } from './errors.js';
-import { type OpenFitness, openFitness } from './evolve-fitness.js';
+import { formatScore, type OpenFitness, openFitness } from './evolve-fitness.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { type OptionNeed, refuseIdleOptions } from './idle-options.js';
 import { interruptible } from './interrupt.js';
-import { createMergeProgress } from './merge-progress.js';
-import { type CommonOptions, counted, createOutput, type Output, withCommonOptions } from './output.js';
+import { createMergeProgress, type MergeProgress } from './merge-progress.js';
+import {
+  type Colors,
+  type CommonOptions,
+  counted,
+  createOutput,
+  type Output,
+  withCommonOptions,
+} from './output.js';
+import { plainTable } from './plain-table.js';
+import type { TaskOptions } from './task-model.js';
 import { memoryOption, positiveNumber, type Verb, wholeNumber } from './verb.js';
 
-interface SoupVerbOptions extends CommonOptions {
+interface SoupVerbOptions extends CommonOptions, TaskOptions {
   out: string;
-  task?: string;
-  synthetic?: boolean;
-  part: 'train' | 'test';
-  limit?: number;
   metric: 'accuracy' | 'loss';
   command?: string;
   module?: string;
@@ -96,7 +100,8 @@ async function soupVerb(models: string[], options: SoupVerbOptions, command: Com
   const result = await interruptible(output, { doing: 'keeping the scores', reason }, (signal) =>
     cook(models, wanted, options, output, signal),
   );
-  output.result(recordOf(result), () => textOf(models, result));
+  for (const warning of result.merge.warnings) output.warn(warning);
+  output.result(recordOf(result), () => textOf(models, result, options.minimize === true, output.colors));
   return EXIT.done;
 }
 
@@ -109,7 +114,8 @@ async function cook(
 ): Promise<SoupResult> {
   const { out, acceptEqual, dtype, resume, overwrite, memory } = options;
   const fitness = await openFitness(wanted, '.');
-  const bar = createMergeProgress(output);
+  // Of the merge at the end: its clock does not run while models are scored.
+  let bar: MergeProgress | undefined;
   try {
     return await soupModels(models, out, {
       ...{ acceptEqual, dtype, resume, overwrite, memory, signal },
@@ -118,16 +124,19 @@ async function cook(
       onStep: ({ scores, steps }) => {
         const last = steps.at(-1);
         if (last === undefined)
-          output.note(`${printable(models[scores.length - 1])}  ${shown(scores[scores.length - 1])}`);
+          output.note(`${printable(models[scores.length - 1])}  ${formatScore(scores[scores.length - 1])}`);
         else
           output.note(
-            `${last.accepted ? '+' : '-'} ${printable(models[last.model])}  soup with it ${shown(last.score)}`,
+            `${last.accepted ? '+' : '-'} ${printable(models[last.model])}  soup with it ${formatScore(last.score)}`,
           );
       },
-      onProgress: (progress) => bar.update(progress),
+      onProgress(progress) {
+        bar ??= createMergeProgress(output);
+        bar.update(progress);
+      },
     });
   } finally {
-    bar.stop();
+    bar?.stop();
     await fitness.dispose();
   }
 }
@@ -179,30 +188,24 @@ function recordOf({ folder, ingredients, score, trace, merge }: SoupResult): obj
   return { folder, ingredients, score, ...trace, merge: { files, bytes, tensors, parameters, warnings } };
 }
 
-function textOf(models: readonly string[], { folder, ingredients, score, trace, merge }: SoupResult): string {
-  const table = new Table({
-    head: ['model', 'alone', 'soup with it', ''],
-    style: { head: [], border: [], compact: true },
-  });
+function textOf(
+  models: readonly string[],
+  { folder, ingredients, score, trace, merge }: SoupResult,
+  minimized: boolean,
+  colors: Colors,
+): string {
   const tried = new Map(trace.steps.map((step) => [step.model, step]));
-  models.forEach((model, k) => {
+  const rows = models.map((model, k) => {
     const step = tried.get(k);
     const taken = step === undefined || step.accepted;
-    table.push([
-      printable(model),
-      shown(trace.scores[k]),
-      step ? shown(step.score) : '',
-      taken ? 'taken' : '',
-    ]);
+    const together = step === undefined ? '' : formatScore(step.score);
+    return [printable(model), taken ? 'taken' : '', formatScore(trace.scores[k]), together];
   });
   const best = Math.max(...trace.scores);
   return [
-    table.toString(),
-    `${ingredients.length} of ${counted(models.length, 'model')}: score ${shown(score)}, the best alone ${shown(best)}`,
+    plainTable(['model', '', 'alone', 'soup with it'], rows, 2, colors),
+    '',
+    `${ingredients.length} of ${counted(models.length, 'model')}: score ${formatScore(score)}, the best alone ${formatScore(best)}${minimized ? ' (what is minimised, with a minus)' : ''}`,
     `${printable(folder)}: ${formatBytes(merge.bytes)}; heddle merge ${printable(join(folder, 'recipe.yaml'))} makes it again`,
   ].join('\n');
-}
-
-function shown(value: number): string {
-  return String(Number(value.toPrecision(6)));
 }
