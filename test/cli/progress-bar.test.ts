@@ -1,4 +1,5 @@
 /** What takes long says so, without flooding a log. */
+import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createOutput, type Output } from '../../src/cli/output.js';
 import { createProgressBar } from '../../src/cli/progress-bar.js';
@@ -14,7 +15,7 @@ afterEach(() => {
 function linesOf(output: Output): string[] {
   const lines: string[] = [];
   const note = (line: string): void => void lines.push(line);
-  const { update, stop } = createProgressBar({ ...output, stderr: { write: () => true }, note }, 'reading');
+  const { update, stop } = createProgressBar({ ...output, stderr: new PassThrough(), note }, 'reading');
   for (let tenth = 0; tenth < 400; tenth++) {
     update(tenth, 400, (seconds) => `after ${seconds} s`);
     vi.advanceTimersByTime(100);
