@@ -25,7 +25,7 @@ import {
 } from './output.js';
 import { plainTable } from './plain-table.js';
 import { readTextFile } from './text-file.js';
-import { byteSize, memoryOption, seed, type Verb, wholeNumber } from './verb.js';
+import { byteSize, memoryOption, seedText, type Verb, wholeNumber } from './verb.js';
 
 interface MergeVerbOptions extends CommonOptions, MergekitOptions, BackendOptions {
   dryRun?: boolean;
@@ -34,6 +34,7 @@ interface MergeVerbOptions extends CommonOptions, MergekitOptions, BackendOption
   workers?: number;
   seed?: string;
   outShardSize?: number;
+  hashInputs?: boolean;
   resume?: boolean;
   overwrite?: boolean;
   rawTensors?: 'error' | 'union' | 'intersection';
@@ -64,7 +65,11 @@ export function mergeCommand(run: Verb): Command {
         'bytes of tensors in a file at most; 0: one file; default: 5GB',
         byteSize,
       )
-      .option('--seed <n>', 'seed of randomised methods, 0 to 2^64 - 1', seed)
+      .option(
+        '--hash-inputs',
+        'name the inputs in merge_report.json by their SHA-256 too; reads them once more',
+      )
+      .option('--seed <n>', 'seed of randomised methods, 0 to 2^64 - 1', seedText)
       .option('--strict-mergekit', "reproduce mergekit's quirks, and let values that are not finite pass")
       .option('--allow-submatrix', 'cut embeddings of different sizes to their common rows')
       .option('--allow-missing-tokenizer', "a model without a tokenizer counts as having the base's")
@@ -98,11 +103,7 @@ Ctrl-C stops at once and keeps what is finished for --resume. Nothing in the fol
 Exit codes: 0 done, 1 the values cannot be merged so, 2 bad recipe or arguments, 3 a model is missing, damaged or not
 finite, or the disk is full or fails, 5 the memory budget is too small, 130 interrupted.`,
     )
-    .action(
-      run((recipe: string, outDir: string | undefined, options: MergeVerbOptions) =>
-        mergeVerb(recipe, outDir, options, command),
-      ),
-    );
+    .action(run(mergeVerb));
 }
 
 async function mergeVerb(
@@ -113,11 +114,11 @@ async function mergeVerb(
 ): Promise<ExitCode> {
   const output = createOutput(options);
   noteMergekitOptions(command, options, output);
-  const chosenSeed = oneOf('--seed', options.seed, '--random-seed', options.randomSeed);
+  const seed = oneOf('--seed', options.seed, '--random-seed', options.randomSeed);
   const workers = oneOf('--workers', options.workers, '--num-threads', options.numThreads);
-  const { rawTensors, memory, resume, overwrite, allowSubmatrix, copyTokenizer } = options;
+  const { rawTensors, memory, resume, overwrite, allowSubmatrix, copyTokenizer, hashInputs } = options;
   const settings = {
-    ...{ memory, workers, resume, overwrite, allowSubmatrix, copyTokenizer, rawTensors, seed: chosenSeed },
+    ...{ memory, workers, resume, overwrite, allowSubmatrix, copyTokenizer, rawTensors, hashInputs, seed },
     ...backendChoice(options),
     strict: options.strictMergekit,
     shardSize: options.outShardSize,

@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { UsageError } from './errors.js';
 import { isGiven } from './idle-options.js';
 import type { Output } from './output.js';
-import { seed, wholeNumber } from './verb.js';
+import { seedText, wholeNumber } from './verb.js';
 
 export interface MergekitOptions {
   copyTokenizer?: boolean;
@@ -39,7 +39,7 @@ export function withMergekitOptions(command: Command): Command {
     .option('--write-model-card', 'write README.md with models and recipe, unless another is there (default)')
     .option('--no-write-model-card', 'do not write it')
     .option('--allow-crimes', 'merge models of different architectures')
-    .option('--random-seed <n>', 'as --seed', seed)
+    .option('--random-seed <n>', 'as --seed', seedText)
     .option('--num-threads <n>', 'as --workers', wholeNumber(1, 1024))
     .addOption(new Option('--safe-serialization', 'write safetensors (always)').hideHelp())
     .addOption(new Option('--no-safe-serialization').hideHelp());

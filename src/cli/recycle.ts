@@ -12,7 +12,7 @@ import { type OptionNeed, refuseIdleOptions, refuseOptionsOfOthers } from './idl
 import { type CommonOptions, createOutput, withCommonOptions } from './output.js';
 import { recycleText } from './recycle-text.js';
 import { readTextFile } from './text-file.js';
-import { repeated, seed, type Verb, wholeNumber } from './verb.js';
+import { repeated, seedText, type Verb, wholeNumber } from './verb.js';
 
 interface RecycleVerbOptions extends CommonOptions {
   units?: string[];
@@ -86,7 +86,7 @@ export function recycleCommand(run: Verb): Command {
           'pieces',
         ]),
       )
-      .option('--seed <n>', 'wider, bert-to-gpt: of copies and fresh layers, 0 to 2^64 - 1', seed)
+      .option('--seed <n>', 'wider, bert-to-gpt: of copies and fresh layers, 0 to 2^64 - 1', seedText)
       .option('--overwrite', 'replace a model in the folder'),
   )
     .addHelpText(

@@ -15,7 +15,7 @@ import { FingerprintMismatchError, TimeoutError, UsageError } from './errors.js'
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { listenForInterrupt } from './interrupt.js';
 import { type CommonOptions, createOutput, withCommonOptions } from './output.js';
-import { positiveNumber, repeated, seed, type Verb, wholeNumber } from './verb.js';
+import { positiveNumber, repeated, seedText, type Verb, wholeNumber } from './verb.js';
 
 interface SimulateVerbOptions extends CommonOptions {
   runConfig?: string[];
@@ -45,7 +45,7 @@ export function simulateCommand(run: Verb): Command {
       .addOption(backendOption())
       .addOption(isaOption())
       .option('--workers <n>', 'threads that train clients; 0: chosen and printed', wholeNumber(0, 1024))
-      .option('--seed <n>', 'seed of all randomness, 0 to 2^64 - 1', seed)
+      .option('--seed <n>', 'seed of all randomness, 0 to 2^64 - 1', seedText)
       .option('--runs-dir <folder>', 'folder that gets a folder for this run; default: run.dir, then ./runs')
       .option(
         '--expect <sha>',

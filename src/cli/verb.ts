@@ -16,7 +16,7 @@ export function wholeNumber(low: number, high = Number.MAX_SAFE_INTEGER): (text:
 }
 
 /** Reads a seed: digits without leading zeros, since as a number one above 2^53 would lose some. */
-export function seed(text: string): string {
+export function seedText(text: string): string {
   if (/^\d{1,40}$/.test(text) && BigInt(text) < 2n ** 64n) return String(BigInt(text));
   throw new CommanderArgumentError('It must be a whole number from 0 to 2^64 - 1.');
 }

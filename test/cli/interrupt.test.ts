@@ -127,6 +127,30 @@ export const fitness = ({ signal }) => scored++ === 0 ? 0.5 : new Promise((_, fa
   });
 });
 
+describe('heddle evolve', () => {
+  it('keeps its checkpoint and says how to go on', async () => {
+    const folder = await temporaryFolder();
+    await writeFamily(folder, 2, 3);
+    const search = await writeText(
+      join(folder, 'search.yaml'),
+      `genome: {kind: parameters, models: [tune1, tune2], merge_method: linear}
+fitness: {type: command, command: ["${process.execPath}", -e, "console.error('scoring'); console.log(1)"]}
+optimizer: {max_evaluations: 100000}
+`,
+    );
+    const out = join(folder, 'out');
+    const result = await interrupted(['evolve', search, out, '--json'], {
+      when: 'generation 1',
+      signals: ['SIGTERM'],
+    });
+    expect(result.code).toBe(130);
+    expect(errorOf(result).code).toBe('ERR_ABORTED');
+    expect(result.stderr).toContain('interrupted: what was evaluated is kept (again to exit at once)');
+    expect(result.stderr).toContain(`continue with: heddle evolve ${search} ${out} --resume`);
+    expect(readdirSync(out).sort()).toEqual(['checkpoint.json', 'recipe.yaml', 'search.html']);
+  });
+});
+
 describe('heddle merge', () => {
   it.each(['SIGINT', 'SIGTERM'] as const)(
     'writes no model after %s, and listens no longer',
