@@ -2,7 +2,13 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { EvaluationError, SearchAbortedError } from '../merge/evolve/errors.js';
-import { type Candidate, type EvolveResult, evolve, recipeText } from '../merge/evolve/evolve.js';
+import {
+  type Candidate,
+  type EvolveResult,
+  evolve,
+  recipeText,
+  type Search,
+} from '../merge/evolve/evolve.js';
 import {
   leakageWarnings,
   modelsOf,
@@ -15,9 +21,9 @@ import { mergeRecipe } from '../merge/merge.node.js';
 import { planRecipe } from '../merge/plan-recipe.node.js';
 import { formatNumber, formatSeconds } from '../report/format.js';
 import { modelIoError } from '../tensor/safetensors/io-error.js';
-import { makeFolder } from '../tensor/safetensors/output-folder.node.js';
+import { makeFolder, removeEmpty } from '../tensor/safetensors/output-folder.node.js';
 import { UsageError } from './errors.js';
-import { checkModels, searchKeeper, startingPoint } from './evolve-files.js';
+import { checkModels, type SearchPlace, searchKeeper, startingPoint } from './evolve-files.js';
 import { formatScore, openFitness } from './evolve-fitness.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { listenForInterrupt } from './interrupt.js';
@@ -119,9 +125,34 @@ async function evolveVerb(
       baseFolder: home,
       recipeName: `the recipe that ${file} starts from`,
     });
-  await makeFolder(folder).catch((error: unknown) => {
+  const made = await makeFolder(folder).catch((error: unknown) => {
     throw modelIoError(error, 'writing', folder);
   });
+  try {
+    const result = await searchInto({ folder, home }, { file, parsed, search, options, merge }, output);
+    const goal = 'goal' in parsed.fitness ? parsed.fitness.goal : 'maximize';
+    output.result(summaryOf(folder, result), () => resultText(folder, goal, result));
+    return EXIT.done;
+  } catch (error) {
+    await removeEmpty(made);
+    throw error;
+  }
+}
+
+interface Wanted {
+  /** As the search file was named. */
+  readonly file: string;
+  readonly parsed: SearchFile;
+  readonly search: Search;
+  readonly options: EvolveVerbOptions;
+  readonly merge: MergeRecipe;
+}
+
+async function searchInto(
+  { folder, home }: SearchPlace,
+  { file, parsed, search, options, merge }: Wanted,
+  output: Output,
+): Promise<EvolveResult> {
   const checkpointPath = join(folder, 'checkpoint.json');
   const resume = await startingPoint(checkpointPath, options.resume === true);
   await removeLeftovers(folder);
@@ -136,7 +167,7 @@ async function evolveVerb(
   const likewise = repetition();
   const progress = searchProgress(output, search.maxEvaluations);
   try {
-    const result = await evolve(search, {
+    return await evolve(search, {
       parallel: options.parallel ?? parsed.parallel,
       signal: stop.signal,
       resume,
@@ -162,9 +193,6 @@ async function evolveVerb(
       },
       save: keep.save,
     });
-    const goal = 'goal' in parsed.fitness ? parsed.fitness.goal : 'maximize';
-    output.result(summaryOf(folder, result), () => resultText(folder, goal, result));
-    return EXIT.done;
   } catch (error) {
     if (error instanceof SearchAbortedError) {
       progress.clear();

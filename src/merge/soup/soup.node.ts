@@ -6,7 +6,12 @@ import { stringify } from 'yaml';
 import { type SoupTrace, selectSoup } from '../../combine/merge/greedy-soup.js';
 import { InvalidArgumentError } from '../../errors.js';
 import { modelIoError } from '../../tensor/safetensors/io-error.js';
-import { makeFolder, refuseExisting, refuseInputs } from '../../tensor/safetensors/output-folder.node.js';
+import {
+  makeFolder,
+  refuseExisting,
+  refuseInputs,
+  removeEmpty,
+} from '../../tensor/safetensors/output-folder.node.js';
 import { openModel } from '../../tensor/safetensors/reader.node.js';
 import { mergeRecipe } from '../merge.node.js';
 import type { MergeOptions } from '../merge-options.node.js';
@@ -84,40 +89,45 @@ export async function soupModels(
   const before = await earlierTrace(tracePath, definition, options);
   // Models that do not go together are found before any is scored.
   await planRecipe(soupRecipe(paths, options.dtype), { memory: options.memory, recipeName: RECIPE_FILE });
-  await prepareFolder(folder, paths, options);
-  const file = ({ scores, steps }: SoupTrace): SoupFile => ({
-    ...{ version: 1, definition, models: [...models], acceptEqual },
-    scores: [...scores],
-    steps: [...steps],
-  });
-  const selection = await selectSoup({
-    count: paths.length,
-    ...{ acceptEqual, signal, ...(before && { trace: before }) },
-    score: (indices) => {
-      const ingredients = indices.map((k) => paths[k]);
-      return score({ ingredients, recipe: soupRecipe(ingredients, options.dtype), signal });
-    },
-    async onStep(trace) {
-      await writeWholeFile(tracePath, jsonText(file(trace)));
-      onStep?.(trace);
-    },
-  });
-  const chosen = selection.ingredients.map((k) => paths[k]);
-  const recipe = soupRecipe(chosen, options.dtype);
-  const { memory, workers, shardSize, overwrite, sync, onProgress, backend, isa } = options;
-  const ingredients = selection.ingredients.map((k) => models[k]);
-  // Before the model: whoever finds the model finds what it is made of.
-  await writeWholeFile(join(folder, RECIPE_FILE), recipe);
-  await writeWholeFile(
-    tracePath,
-    jsonText({ ...file(selection.trace), ingredients, score: selection.score }),
-  );
-  const merge = await mergeRecipe(recipe, folder, {
-    ...{ memory, workers, shardSize, overwrite, sync, signal, onProgress, backend, isa },
-    recipeName: RECIPE_FILE,
-    resume: options.resume,
-  });
-  return { folder, ingredients, score: selection.score, trace: selection.trace, merge };
+  const made = await prepareFolder(folder, paths, options);
+  try {
+    const file = ({ scores, steps }: SoupTrace): SoupFile => ({
+      ...{ version: 1, definition, models: [...models], acceptEqual },
+      scores: [...scores],
+      steps: [...steps],
+    });
+    const selection = await selectSoup({
+      count: paths.length,
+      ...{ acceptEqual, signal, ...(before && { trace: before }) },
+      score: (indices) => {
+        const ingredients = indices.map((k) => paths[k]);
+        return score({ ingredients, recipe: soupRecipe(ingredients, options.dtype), signal });
+      },
+      async onStep(trace) {
+        await writeWholeFile(tracePath, jsonText(file(trace)));
+        onStep?.(trace);
+      },
+    });
+    const chosen = selection.ingredients.map((k) => paths[k]);
+    const recipe = soupRecipe(chosen, options.dtype);
+    const { memory, workers, shardSize, overwrite, sync, onProgress, backend, isa } = options;
+    const ingredients = selection.ingredients.map((k) => models[k]);
+    // Before the model: whoever finds the model finds what it is made of.
+    await writeWholeFile(join(folder, RECIPE_FILE), recipe);
+    await writeWholeFile(
+      tracePath,
+      jsonText({ ...file(selection.trace), ingredients, score: selection.score }),
+    );
+    const merge = await mergeRecipe(recipe, folder, {
+      ...{ memory, workers, shardSize, overwrite, sync, signal, onProgress, backend, isa },
+      recipeName: RECIPE_FILE,
+      resume: options.resume,
+    });
+    return { folder, ingredients, score: selection.score, trace: selection.trace, merge };
+  } catch (error) {
+    await removeEmpty(made);
+    throw error;
+  }
 }
 
 /** Finds before anything is scored what would be refused once everything is: a folder of an input, of another model, or none at all. */
@@ -125,12 +135,13 @@ async function prepareFolder(
   folder: string,
   models: readonly string[],
   { overwrite = false, resume = false }: SoupOptions,
-): Promise<void> {
+): Promise<string[]> {
   try {
     await refuseInputs(folder, models);
-    await makeFolder(folder);
+    const made = await makeFolder(folder);
     // An interrupted run may have brought a part of its model into place.
     if (!overwrite && !resume) await refuseExisting(folder);
+    return made;
   } catch (error) {
     throw modelIoError(error, 'writing', folder);
   }

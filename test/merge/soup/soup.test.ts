@@ -1,7 +1,15 @@
 /** Greedy soup of folders: the golden decisions, the bytes of a merge, interruption at every step. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { greedySoup } from '../../../src/combine/merge/greedy-soup.js';
@@ -150,6 +158,13 @@ describe('soupModels', async () => {
     expect(scored).toEqual([]);
     expect(readdirSync(taken)).toEqual(['model.safetensors']);
     expect(readdirSync(models[2])).toEqual(['model.safetensors']);
+  });
+
+  it('leaves no folder where nothing could be scored', async () => {
+    const out = join(fresh(), 'deep');
+    const failing = soupModels(models, out, { score: () => Promise.reject(new Error('no judge')) });
+    await expect(failing).rejects.toThrow('no judge');
+    expect(existsSync(dirname(out))).toBe(false);
   });
 
   it('takes in equals only when asked to', async () => {
