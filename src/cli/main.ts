@@ -116,21 +116,21 @@ function helpCommand(program: Command): Command {
       let command = program;
       for (const name of names) {
         const found = command.commands.find((one) => one.name() === name);
-        if (found === undefined) throw unknownVerb(name, command);
+        if (found === undefined) throw unknownVerb('there is no verb', name, command, 'heddle help');
         command = found;
       }
       command.outputHelp();
     });
 }
 
-function unknownVerb(name: string, { commands }: Command): UsageError {
+function unknownVerb(problem: string, name: string, { commands }: Command, help: string): UsageError {
   const near = nearest(
     name,
     commands.map((command) => command.name()),
   );
   return new UsageError(
-    `there is no verb ${JSON.stringify(name)} to help with`,
-    near === undefined ? 'see `heddle help`' : `did you mean ${near}? See \`heddle help\``,
+    `${problem} ${JSON.stringify(name)}`,
+    near === undefined ? `see \`${help}\`` : `did you mean ${near}? See \`${help}\``,
   );
 }
 
@@ -143,6 +143,12 @@ function usageError(error: CommanderError, args: readonly string[], program: Com
   const [problem] = error.message.replace(/^error: /, '').split('\n');
   const verb = program.commands.find((command) => command.name() === args[0]);
   const help = verb === undefined ? 'heddle --help' : `heddle ${verb.name()} --help`;
+  // What is no verb below `bench` is taken for an argument of the one that it has by default.
+  const [, below] = args;
+  const verbs = verb?.commands.map((command) => command.name()) ?? [];
+  const isUnknown = verbs.length > 0 && /^\w/.test(below) && !verbs.includes(below);
+  if (error.code === 'commander.excessArguments' && verb !== undefined && isUnknown)
+    return unknownVerb(`${verb.name()} has no verb`, below, verb, help);
   const wrong = /'([^']+)'/.exec(problem)?.[1]?.split(/[ =]/)[0] ?? '';
   const candidates =
     error.code === 'commander.unknownCommand'

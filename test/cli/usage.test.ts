@@ -46,7 +46,7 @@ describe('help', () => {
     const wrong = await heddle(['help', 'mrge']);
     expect(wrong.code).toBe(2);
     expect(wrong.stdout).toBe('');
-    expect(wrong.stderr).toContain('there is no verb "mrge" to help with');
+    expect(wrong.stderr).toContain('there is no verb "mrge"');
     expect(wrong.stderr).toContain('did you mean merge?');
   });
 
@@ -65,6 +65,7 @@ describe('a mistake on the command line', async () => {
     [['simulat', 'mnist-2nn'], "unknown command 'simulat'", 'simulate'],
     [['doctor', '--backnd', 'wasm'], "unknown option '--backnd'", '--backend'],
     [['bench', 'kernels', '--filtr', 'gemm'], "unknown option '--filtr'", '--filter'],
+    [['bench', 'trainin'], 'bench has no verb "trainin"', 'training'],
     [['simulate', 'mnist-2nn', '--syntetic'], "unknown option '--syntetic'", '--synthetic'],
   ])('%j ends with 2 and names the nearest', async (args, problem, nearest) => {
     const plain = await heddle(args);
