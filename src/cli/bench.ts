@@ -1,15 +1,13 @@
 import { Command } from 'commander';
 import type { Kernels } from '../kernels/kernels.js';
 import { loadBackend } from '../kernels/select.js';
-import { backendOption, isaOption } from './doctor.js';
+import { type BackendOptions, backendChoice, backendOption, isaOption } from './backend-options.js';
 import { KernelCheckError, UsageError } from './errors.js';
 import { EXIT } from './exit-codes.js';
 import { type CommonOptions, createOutput, withCommonOptions } from './output.js';
 import { positiveNumber, type Verb, wholeNumber } from './verb.js';
 
-interface BenchOptions extends CommonOptions {
-  backend?: 'auto' | 'native' | 'wasm' | 'reference';
-  isa?: string;
+interface BenchOptions extends CommonOptions, BackendOptions {
   seconds: number;
   turns: number;
 }
@@ -159,12 +157,13 @@ Examples:
         const output = createOutput(options);
         const { benchSimulation } = await import('./bench/simulation.js');
         const { describeMachine, simulationTable } = await import('./bench/tables.js');
-        const { backend, isa, workers, runs } = options;
-        const kernels = await loadBackend({ backend, isa });
+        const { workers, runs } = options;
+        const choice = backendChoice(options);
+        const kernels = await loadBackend(choice);
         const machine = await describeMachine([kernels]);
         kernels.dispose();
         const onStep = (text: string): void => output.note(`  ${text}`);
-        const result = await benchSimulation({ backend, isa, workers, runs, onStep });
+        const result = await benchSimulation({ ...choice, workers, runs, onStep });
         output.result({ machine, ...result }, () => simulationTable(result, machine, output.colors));
         return EXIT.done;
       }),
@@ -172,8 +171,9 @@ Examples:
 }
 
 /** The back end asked for, or the chosen one with WebAssembly beside it. */
-async function benchBackends({ backend, isa }: BenchOptions): Promise<Kernels[]> {
-  const chosen = await loadBackend({ backend, isa });
+async function benchBackends(options: BenchOptions): Promise<Kernels[]> {
+  const { backend } = options;
+  const chosen = await loadBackend(backendChoice(options));
   if (backend !== undefined && backend !== 'auto') return [chosen];
   return chosen.backend === 'wasm' ? [chosen] : [chosen, await loadBackend({ backend: 'wasm' })];
 }

@@ -1,14 +1,12 @@
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { formatBytes } from '../report/format.js';
+import { type BackendOptions, backendChoice, backendOption, isaOption } from './backend-options.js';
 import { type Diagnosis, diagnose, type LevelState } from './diagnosis.js';
 import { EXIT } from './exit-codes.js';
 import { type Colors, type CommonOptions, createOutput, withCommonOptions } from './output.js';
 import type { Verb } from './verb.js';
 
-interface DoctorOptions extends CommonOptions {
-  backend?: 'auto' | 'native' | 'wasm' | 'reference';
-  isa?: string;
-}
+type DoctorOptions = CommonOptions & BackendOptions;
 
 export function doctorCommand(run: Verb): Command {
   return withCommonOptions(
@@ -31,27 +29,11 @@ Exit codes: 0 everything that was asked for works, 4 it does not.`,
       run(async (options: DoctorOptions) => {
         const output = createOutput(options);
         output.detail('testing the kernels of every back end that runs here');
-        const diagnosis = await diagnose({ backend: options.backend, isa: options.isa });
+        const diagnosis = await diagnose(backendChoice(options));
         output.result(diagnosis, () => describeDiagnosis(diagnosis, output.colors));
         return diagnosis.ok ? EXIT.done : EXIT.backend;
       }),
     );
-}
-
-export function backendOption(): Option {
-  return new Option('--backend <name>', 'kernels to use; default: HEDDLE_BACKEND, then the fastest').choices([
-    'auto',
-    'native',
-    'wasm',
-    'reference',
-  ]);
-}
-
-export function isaOption(): Option {
-  return new Option(
-    '--isa <name>',
-    'native instruction set to force; default: HEDDLE_ISA, then the widest',
-  ).choices(['base', 'avx2', 'avx512', 'neon']);
 }
 
 /** The diagnosis as people read it. */

@@ -48,13 +48,9 @@ export class TimeoutError extends HeddleError {
   }
 }
 
-/** A merge was interrupted; what it finished is kept. */
-export class MergeInterruptedError extends HeddleError {
-  constructor(folder: string) {
-    super(
-      'ERR_ABORTED',
-      'the merge was interrupted; no model was written',
-      `run the same command with --resume to go on from the tensors that are finished in ${folder}`,
-    );
+/** A verb was interrupted; the hint says how to go on. */
+export class InterruptedError extends HeddleError {
+  constructor(message: string, hint: string) {
+    super('ERR_ABORTED', message, hint);
   }
 }

@@ -6,8 +6,8 @@ import { parseCheckpoint, type SearchCheckpoint } from '../merge/evolve/checkpoi
 import { recipeText, type Search } from '../merge/evolve/evolve.js';
 import { foundParameters } from '../merge/evolve/found-parameters.js';
 import { type RecipeValue, renameModels } from '../merge/evolve/genome.js';
+import { writeWholeFile } from '../merge/whole-file.node.js';
 import { renderSearchPage, searchPageStyle } from '../report/evolve-page.js';
-import { nodeFileSystem, writeWhole } from '../report/run-files.node.js';
 import { UsageError } from './errors.js';
 
 /** A search's folder, and where its models are. */
@@ -71,12 +71,12 @@ export function searchKeeper(
   let last = 0;
   let writing: Promise<void> = Promise.resolve();
   const write = async (checkpoint: SearchCheckpoint, whole: boolean): Promise<void> => {
-    await writeWhole(nodeFileSystem, at('checkpoint.json'), JSON.stringify(checkpoint));
+    await writeWholeFile(at('checkpoint.json'), JSON.stringify(checkpoint));
     const { best, history, finished } = checkpoint;
     if (!whole || best === null) return;
     const decoded = search.genome.decode(best.genotype);
     const recipe = decoded === undefined ? '' : recipeIn(place, decoded);
-    await writeWhole(nodeFileSystem, at('recipe.yaml'), recipe);
+    await writeWholeFile(at('recipe.yaml'), recipe);
     const parameters = decoded === undefined ? [] : foundParameters(decoded);
     const records = history;
     const page = renderSearchPage({
@@ -89,7 +89,7 @@ export function searchKeeper(
       recipe,
       styleSha256,
     });
-    await writeWhole(nodeFileSystem, at('search.html'), page);
+    await writeWholeFile(at('search.html'), page);
   };
   let unsaved: SearchCheckpoint | undefined;
   return {

@@ -1,4 +1,5 @@
 /** The three kinds of fitness that a search file can name. */
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Dataset } from '../data/dataset.js';
@@ -40,6 +41,11 @@ export class FitnessError extends HeddleError {
   constructor(problem: string, hint: string, options?: ErrorOptions) {
     super('ERR_FITNESS', problem, hint, options);
   }
+}
+
+/** As it was given, to six digits: unlike other numbers it may go on into a script. */
+export function formatScore(score: number | null): string {
+  return score === null ? '–' : String(Number(score.toPrecision(6)));
 }
 
 /** @param folder - of the search file: relative paths and the programs start there. */
@@ -103,6 +109,9 @@ function weighedSum(
 }
 
 async function importFitness(path: string): Promise<(input: FitnessInput) => unknown> {
+  // Node's own message names the module of heddle that asked for it.
+  if (!existsSync(path))
+    throw new FitnessError(`${path} is not there`, 'give the path of a module that exports fitness');
   let loaded: { fitness?: unknown };
   try {
     loaded = await import(pathToFileURL(path).href);

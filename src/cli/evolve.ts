@@ -1,8 +1,14 @@
-import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { EvaluationError, SearchAbortedError } from '../merge/evolve/errors.js';
-import { type Candidate, type EvolveResult, evolve, recipeText } from '../merge/evolve/evolve.js';
+import {
+  type Candidate,
+  type EvolveResult,
+  evolve,
+  recipeText,
+  type Search,
+} from '../merge/evolve/evolve.js';
 import {
   leakageWarnings,
   modelsOf,
@@ -14,11 +20,15 @@ import {
 import { mergeRecipe } from '../merge/merge.node.js';
 import { planRecipe } from '../merge/plan-recipe.node.js';
 import { formatNumber, formatSeconds } from '../report/format.js';
+import { modelIoError } from '../tensor/safetensors/io-error.js';
+import { makeFolder, removeEmpty } from '../tensor/safetensors/output-folder.node.js';
 import { UsageError } from './errors.js';
-import { checkModels, searchKeeper, startingPoint } from './evolve-files.js';
-import { openFitness } from './evolve-fitness.js';
+import { checkModels, type SearchPlace, searchKeeper, startingPoint } from './evolve-files.js';
+import { formatScore, openFitness } from './evolve-fitness.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
+import { listenForInterrupt } from './interrupt.js';
 import { type CommonOptions, createOutput, type Output, withCommonOptions } from './output.js';
+import { readTextFile } from './text-file.js';
 import { type Verb, wholeNumber } from './verb.js';
 
 interface EvolveVerbOptions extends CommonOptions {
@@ -103,7 +113,7 @@ async function evolveVerb(
   merge: MergeRecipe,
 ): Promise<ExitCode> {
   const output = createOutput(options);
-  const parsed = parseSearchFile(await readText(file), file);
+  const parsed = parseSearchFile(await readTextFile(file, 'a search file'), file);
   const home = dirname(resolve(file));
   await checkModels(modelsOf(parsed), home, file);
   const search = await searchOf(parsed, fileContext(home));
@@ -115,19 +125,49 @@ async function evolveVerb(
       baseFolder: home,
       recipeName: `the recipe that ${file} starts from`,
     });
-  await mkdir(folder, { recursive: true });
+  const made = await makeFolder(folder).catch((error: unknown) => {
+    throw modelIoError(error, 'writing', folder);
+  });
+  try {
+    const result = await searchInto({ folder, home }, { file, parsed, search, options, merge }, output);
+    const goal = 'goal' in parsed.fitness ? parsed.fitness.goal : 'maximize';
+    output.result(summaryOf(folder, result), () => resultText(folder, goal, result));
+    return EXIT.done;
+  } catch (error) {
+    await removeEmpty(made);
+    throw error;
+  }
+}
+
+interface Wanted {
+  /** As the search file was named. */
+  readonly file: string;
+  readonly parsed: SearchFile;
+  readonly search: Search;
+  readonly options: EvolveVerbOptions;
+  readonly merge: MergeRecipe;
+}
+
+async function searchInto(
+  { folder, home }: SearchPlace,
+  { file, parsed, search, options, merge }: Wanted,
+  output: Output,
+): Promise<EvolveResult> {
   const checkpointPath = join(folder, 'checkpoint.json');
   const resume = await startingPoint(checkpointPath, options.resume === true);
   await removeLeftovers(folder);
   const fitness = await openFitness(parsed.fitness, home);
   const stop = new AbortController();
-  const release = listenForInterrupt(stop, output);
+  const release = listenForInterrupt(stop, output, {
+    doing: 'what was evaluated is kept',
+    reason: new Error('interrupted'),
+  });
   const title = basename(file);
   const keep = searchKeeper({ folder, home }, { title, scored: scoredBy(parsed), search });
   const likewise = repetition();
   const progress = searchProgress(output, search.maxEvaluations);
   try {
-    const result = await evolve(search, {
+    return await evolve(search, {
       parallel: options.parallel ?? parsed.parallel,
       signal: stop.signal,
       resume,
@@ -148,14 +188,11 @@ async function evolveVerb(
       onGeneration: (record) => {
         progress.clear();
         output.note(
-          `generation ${record.generation}  evaluations ${record.evaluations}  best ${shown(record.best)}  median ${shown(record.median)}  best so far ${shown(record.bestSoFar)}  step ${shown(record.sigma)}${record.failed > 0 ? `  failed ${record.failed}` : ''}`,
+          `generation ${record.generation}  evaluations ${record.evaluations}  best ${formatScore(record.best)}  median ${formatScore(record.median)}  best so far ${formatScore(record.bestSoFar)}  step ${formatScore(record.sigma)}${record.failed > 0 ? `  failed ${record.failed}` : ''}`,
         );
       },
       save: keep.save,
     });
-    const goal = 'goal' in parsed.fitness ? parsed.fitness.goal : 'maximize';
-    output.result(summaryOf(folder, result), () => resultText(folder, goal, result));
-    return EXIT.done;
   } catch (error) {
     if (error instanceof SearchAbortedError) {
       progress.clear();
@@ -168,14 +205,6 @@ async function evolveVerb(
   } finally {
     await fitness.dispose();
     release();
-  }
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw new UsageError(`${file} cannot be read`, 'give the path of a search file', { cause: error });
   }
 }
 
@@ -263,10 +292,10 @@ const REASONS: Readonly<Record<string, string>> = {
 
 function resultText(folder: string, goal: string, result: EvolveResult): string {
   const { best, evaluations, reason, recipe } = result;
-  const tasks = Object.entries(best.perTask ?? {}).map(([name, value]) => `  ${name}: ${shown(value)}`);
+  const tasks = Object.entries(best.perTask ?? {}).map(([name, value]) => `  ${name}: ${formatScore(value)}`);
   const place = join(folder, 'recipe.yaml');
   return [
-    `best score ${shown(best.score)} after ${evaluations} evaluations${goal === 'minimize' ? ' (what is minimised, with a minus)' : ''}`,
+    `best score ${formatScore(best.score)} after ${evaluations} evaluations${goal === 'minimize' ? ' (what is minimised, with a minus)' : ''}`,
     ...tasks,
     `${REASONS[reason] ?? reason}`,
     `heddle merge ${place} MODEL_DIR   makes the model`,
@@ -296,7 +325,7 @@ function searchProgress({ stderr, quiet }: Output, limit: number | undefined): S
       const left = limit === undefined ? undefined : Math.max(0, limit - evaluations) / rate;
       const parts = [
         `  candidate ${done} of ${of}`,
-        `score ${shown(score)}`,
+        `score ${formatScore(score)}`,
         `${formatNumber(rate)} evaluations/s`,
         ...(left === undefined ? [] : [`${formatSeconds(left)} left`]),
       ];
@@ -306,10 +335,6 @@ function searchProgress({ stderr, quiet }: Output, limit: number | undefined): S
       if (live) stderr.write('\r\x1b[K');
     },
   };
-}
-
-function shown(value: number | null): string {
-  return value === null ? '–' : String(Number(value.toPrecision(6)));
 }
 
 /** Says a message once, however often it comes in a row. */
@@ -325,19 +350,4 @@ function repetition(): (message: string) => string {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-/** The first Ctrl-C stops the search, the second ends the process. */
-function listenForInterrupt(stop: AbortController, output: Output): () => void {
-  const onInterrupt = (): void => {
-    if (stop.signal.aborted) process.exit(EXIT.interrupted);
-    output.note('\ninterrupted: what was evaluated is kept (once more to exit at once)');
-    stop.abort(new Error('interrupted'));
-  };
-  process.on('SIGINT', onInterrupt);
-  process.on('SIGTERM', onInterrupt);
-  return () => {
-    process.off('SIGINT', onInterrupt);
-    process.off('SIGTERM', onInterrupt);
-  };
 }

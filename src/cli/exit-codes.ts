@@ -6,6 +6,7 @@ export const EXIT = {
   /** The user's own code threw, or something failed that no other code names. */
   failed: 1,
   usage: 2,
+  /** Data that are missing or corrupt, and a disk that cannot hold or give them: no fault of the program or of the command line. */
   data: 3,
   backend: 4,
   memory: 5,
@@ -72,6 +73,8 @@ const BY_CODE: Readonly<Record<string, ExitCode>> = {
   ERR_OVERFLOW: EXIT.data,
   ERR_MISALIGNED: EXIT.data,
   ERR_INCOMPLETE_BUFFER: EXIT.data,
+  ERR_DISK_FULL: EXIT.data,
+  ERR_IO_ERROR: EXIT.data,
   ERR_BACKEND_UNAVAILABLE: EXIT.backend,
   ERR_SELF_TEST: EXIT.backend,
   ERR_NONFINITE_INPUT: EXIT.data,

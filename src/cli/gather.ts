@@ -1,26 +1,24 @@
+import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { type GatherReport, gatherSidecars } from '../merge/sidecars/gather.node.js';
-import { formatNumber } from '../report/format.js';
+import { formatNumber, formatSeconds, printable } from '../report/format.js';
 import { openTrainingSession } from '../train/training-session.js';
-import { backendOption, isaOption } from './doctor.js';
-import { UsageError } from './errors.js';
+import { type BackendOptions, backendChoice, backendOption, isaOption } from './backend-options.js';
+import { InterruptedError, UsageError } from './errors.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
-import { type CommonOptions, createOutput, type Output, withCommonOptions } from './output.js';
-import { loadTaskModel } from './task-model.js';
+import { refuseIdleOptions } from './idle-options.js';
+import { interruptible } from './interrupt.js';
+import { type CommonOptions, counted, createOutput, withCommonOptions } from './output.js';
+import { createProgressBar } from './progress-bar.js';
+import { loadTaskModel, type TaskOptions } from './task-model.js';
 import { type Verb, wholeNumber } from './verb.js';
 
-interface GatherVerbOptions extends CommonOptions {
-  task?: string;
-  synthetic?: boolean;
-  part: 'train' | 'test';
-  limit?: number;
+interface GatherVerbOptions extends CommonOptions, BackendOptions, TaskOptions {
   fisher?: boolean;
   labels: 'data' | 'model';
   gram?: boolean;
   overwrite?: boolean;
   workers?: number;
-  backend?: 'auto' | 'native' | 'wasm' | 'reference';
-  isa?: string;
 }
 
 export function gatherCommand(run: Verb): Command {
@@ -55,67 +53,60 @@ Examples:
   heddle gather finetuned --task run.yaml --limit 2000 --fisher
   heddle merge fisher.yaml merged              merge_method: fisher, over models that were measured
 
+Ctrl-C stops; no file is left half written.
 The files name the model that they were measured on; a merge refuses them beside another.`,
     )
     .action(run(gatherVerb));
 }
 
-async function gatherVerb(folder: string, options: GatherVerbOptions): Promise<ExitCode> {
+async function gatherVerb(folder: string, options: GatherVerbOptions, command: Command): Promise<ExitCode> {
   const output = createOutput(options);
-  const { task, synthetic, part, limit, labels, overwrite, workers, backend, isa } = options;
+  // Gram matrices know no labels.
+  if (options.fisher === undefined && options.gram === true)
+    refuseIdleOptions(command, [{ options: ['--labels'], beside: ['--fisher'] }]);
+  const { task, synthetic, part, limit, labels, overwrite, workers } = options;
   if (task === undefined)
     throw new UsageError('gather needs --task', 'name model and data, as --task mnist-2nn');
-  const { model, data } = await loadTaskModel({ task, synthetic, part });
-  const session = await openTrainingSession(model, { workers, backend, isa });
-  const stop = new AbortController();
-  const interrupt = (): void => stop.abort(new Error('interrupted'));
-  process.once('SIGINT', interrupt);
+  const kernels = backendChoice(options);
   const both = options.fisher === undefined && options.gram === undefined;
-  const progress = createProgress(output);
-  try {
-    const report = await gatherSidecars(folder, session, data, {
-      fisher: both || options.fisher === true,
-      gram: both || options.gram === true,
-      index: Uint32Array.from({ length: Math.min(data.size, limit ?? data.size) }, (_, i) => i),
-      ...{ labels, overwrite, signal: stop.signal, onProgress: progress.show },
-    });
-    progress.stop();
-    output.result(report, () => textOf(report));
-    return EXIT.done;
-  } catch (error) {
-    progress.stop();
-    if (!stop.signal.aborted) throw error;
-    output.note('interrupted: no file was left half written');
-    return EXIT.interrupted;
-  } finally {
-    process.off('SIGINT', interrupt);
-    await session.dispose();
-  }
-}
-
-const SILENT_MS = 1000;
-
-function createProgress(output: Output) {
-  const begin = performance.now();
-  const onTerminal = output.stderr.isTTY === true && !output.quiet;
-  let shown = false;
-  return {
-    show(done: number, of: number): void {
-      if (!onTerminal || performance.now() - begin < SILENT_MS) return;
-      shown = true;
-      process.stderr.write(`\r\x1b[K  ${formatNumber(done)} of ${formatNumber(of)} measurements`);
-    },
-    stop(): void {
-      if (shown) process.stderr.write('\r\x1b[K');
-      shown = false;
-    },
-  };
+  const reason = new InterruptedError(
+    `the measurement was interrupted; no file was left half written in ${folder}`,
+    'run the same command again, with --overwrite if one of the two files is there already',
+  );
+  const report = await interruptible(output, { doing: 'stopping', reason }, async (signal) => {
+    const { model, data } = await loadTaskModel({ task, synthetic, part });
+    signal.throwIfAborted();
+    const session = await openTrainingSession(model, { workers, ...kernels });
+    const { update, stop } = createProgressBar(output, 'measuring');
+    const index = Uint32Array.from({ length: Math.min(data.size, limit ?? data.size) }, (_, i) => i);
+    output.detail(
+      `measuring on ${counted(index.length, 'example')}, ${counted(session.runner.workers, 'thread')}`,
+    );
+    const onProgress = (done: number, of: number): void =>
+      update(done, of, (seconds) => {
+        const left = formatSeconds((seconds * (of - done)) / done);
+        return `${formatNumber(done)} of ${counted(of, 'measurement')}, ${left} left`;
+      });
+    try {
+      return await gatherSidecars(folder, session, data, {
+        fisher: both || options.fisher === true,
+        gram: both || options.gram === true,
+        index,
+        ...{ labels, overwrite, signal, onProgress },
+      });
+    } finally {
+      stop();
+      await session.dispose();
+    }
+  });
+  output.result(report, () => textOf(report));
+  return EXIT.done;
 }
 
 function textOf({ folder, files, examples, modules }: GatherReport): string {
-  const layers = modules.length > 0 ? [`Gram matrices of ${modules.join(', ')}`] : [];
+  const layers = modules.length > 0 ? [`Gram matrices of ${modules.map(printable).join(', ')}`] : [];
   return [
-    `measured on ${formatNumber(examples)} examples: ${files.map((file) => `${folder}/${file}`).join(', ')}`,
+    `measured on ${counted(examples, 'example')}: ${files.map((file) => printable(join(folder, file))).join(', ')}`,
     ...layers,
   ].join('\n');
 }

@@ -45,7 +45,7 @@ export async function main(args: readonly string[]): Promise<ExitCode> {
       'Simulates federated learning, protects and combines updates, on native and WebAssembly kernels.',
     )
     .version(version, '-V, --version', 'print the version')
-    .helpCommand('help [verb]', 'help for a verb')
+    .helpCommand(false)
     .addHelpText('after', EXAMPLES);
   for (const verb of VERBS)
     program.addCommand(
@@ -53,6 +53,7 @@ export async function main(args: readonly string[]): Promise<ExitCode> {
         code = await action(...received);
       }),
     );
+  program.addCommand(helpCommand(program));
   for (const command of allCommands(program))
     command.exitOverride().configureOutput({ outputError: () => {} });
 
@@ -80,20 +81,22 @@ Examples:
   heddle merge ties.yaml merged
   heddle evolve search.yaml out              the recipe whose model scores best
   heddle soup run1 run2 --out soup --task mnist-2nn
+  heddle gather run1 --task mnist-2nn        what merges by fisher and regmean weigh by
+  heddle recycle wider model wide --units fc1=400
   heddle bench kernels
   heddle doctor
 
-Exit codes: 0 done, 1 user code threw, 2 bad arguments or configuration, 3 data missing or corrupt,
-4 back end unavailable, 5 out of memory, 6 time-out, 7 diverged, 8 too few clients, 9 privacy budget
-exhausted, 130 interrupted.`;
+Exit codes: 0 done, 1 user code threw, 2 bad arguments or configuration, 3 data missing or corrupt, or a
+disk full or failing, 4 back end unavailable, 5 out of memory, 6 time-out, 7 diverged, 8 too few clients,
+9 privacy budget exhausted, 130 interrupted.`;
 
 /** As `main`, with the process's own arguments; ends the process when everything is printed. */
 export async function runFromShell(): Promise<void> {
-  // A reader that closes the pipe early, as `head` does, wants no more and no complaint.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(EXIT.done);
-    throw error;
-  });
+  // A reader that closes the pipe early, as `head` does, wants no more and no complaint; the work and its exit code stay.
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
   process.exitCode = await main(process.argv.slice(2));
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
   // A thread that a user's trainer left running must not keep a finished command alive.
@@ -102,6 +105,33 @@ export async function runFromShell(): Promise<void> {
 
 function flushed(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => stream.write('', () => resolve()));
+}
+
+/** `heddle help bench kernels`; commander's own prints all it has for a verb that it does not know. */
+function helpCommand(program: Command): Command {
+  return new Command('help')
+    .description('help for a verb')
+    .argument('[verb...]')
+    .action((names: string[]) => {
+      let command = program;
+      for (const name of names) {
+        const found = command.commands.find((one) => one.name() === name);
+        if (found === undefined) throw unknownVerb('there is no verb', name, command, 'heddle help');
+        command = found;
+      }
+      command.outputHelp();
+    });
+}
+
+function unknownVerb(problem: string, name: string, { commands }: Command, help: string): UsageError {
+  const near = nearest(
+    name,
+    commands.map((command) => command.name()),
+  );
+  return new UsageError(
+    `${problem} ${JSON.stringify(name)}`,
+    near === undefined ? `see \`${help}\`` : `did you mean ${near}? See \`${help}\``,
+  );
 }
 
 function allCommands(command: Command): Command[] {
@@ -113,6 +143,12 @@ function usageError(error: CommanderError, args: readonly string[], program: Com
   const [problem] = error.message.replace(/^error: /, '').split('\n');
   const verb = program.commands.find((command) => command.name() === args[0]);
   const help = verb === undefined ? 'heddle --help' : `heddle ${verb.name()} --help`;
+  // What is no verb below `bench` is taken for an argument of the one that it has by default.
+  const [, below] = args;
+  const verbs = verb?.commands.map((command) => command.name()) ?? [];
+  const isUnknown = verbs.length > 0 && /^\w/.test(below) && !verbs.includes(below);
+  if (error.code === 'commander.excessArguments' && verb !== undefined && isUnknown)
+    return unknownVerb(`${verb.name()} has no verb`, below, verb, help);
   const wrong = /'([^']+)'/.exec(problem)?.[1]?.split(/[ =]/)[0] ?? '';
   const candidates =
     error.code === 'commander.unknownCommand'

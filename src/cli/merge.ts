@@ -1,13 +1,13 @@
-import Table from 'cli-table3';
 import { Command, Option } from 'commander';
 import { mergeRecipe } from '../merge/merge.node.js';
 import { planRecipe } from '../merge/plan-recipe.node.js';
 import { formatPlan } from '../merge/planner/describe.js';
 import type { LayerChange, MergeSummary } from '../merge/summary.js';
 import { formatBytes, formatNumber, formatPercent, formatSeconds, printable } from '../report/format.js';
-import { backendOption, isaOption } from './doctor.js';
-import { MergeInterruptedError, UsageError } from './errors.js';
+import { type BackendOptions, backendChoice, backendOption, isaOption } from './backend-options.js';
+import { InterruptedError, UsageError } from './errors.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
+import { interruptible } from './interrupt.js';
 import { createMergeProgress } from './merge-progress.js';
 import {
   ignoredOptions,
@@ -17,27 +17,29 @@ import {
 } from './mergekit-options.js';
 import {
   type CommonOptions,
+  counted,
   createOutput,
   type Output,
   withCommonOptions,
   withPrintableText,
 } from './output.js';
-import { byteSize, type Verb, wholeNumber } from './verb.js';
+import { plainTable } from './plain-table.js';
+import { readTextFile } from './text-file.js';
+import { byteSize, memoryOption, seedText, type Verb, wholeNumber } from './verb.js';
 
-interface MergeVerbOptions extends CommonOptions, MergekitOptions {
+interface MergeVerbOptions extends CommonOptions, MergekitOptions, BackendOptions {
   dryRun?: boolean;
   strictMergekit?: boolean;
   memory?: number;
   workers?: number;
   seed?: string;
   outShardSize?: number;
+  hashInputs?: boolean;
   resume?: boolean;
   overwrite?: boolean;
   rawTensors?: 'error' | 'union' | 'intersection';
   allowSubmatrix?: boolean;
   allowMissingTokenizer?: boolean;
-  backend?: 'auto' | 'native' | 'wasm' | 'reference';
-  isa?: string;
 }
 
 /** Layers named in the summary for people. */
@@ -54,11 +56,7 @@ export function mergeCommand(run: Verb): Command {
         '--dry-run',
         'print the plan: tensors, passes, bytes, memory, and what looks wrong; write nothing',
       )
-      .addOption(
-        new Option('--memory <size>', 'resident memory to stay below, as 256MB or 2GB')
-          .argParser(byteSize)
-          .default(512e6, '512MB'),
-      )
+      .addOption(memoryOption())
       .option('--workers <n>', 'threads that compute; default: one a core', wholeNumber(0, 1024))
       .option('--resume', 'go on from the tensors that an interrupted merge finished')
       .option('--overwrite', 'replace a model in the folder')
@@ -67,13 +65,20 @@ export function mergeCommand(run: Verb): Command {
         'bytes of tensors in a file at most; 0: one file; default: 5GB',
         byteSize,
       )
-      .option('--seed <n>', 'seed of randomised methods, 0 to 2^64 - 1')
+      .option(
+        '--hash-inputs',
+        'name the inputs in merge_report.json by their SHA-256 too; reads them once more',
+      )
+      .option('--seed <n>', 'seed of randomised methods, 0 to 2^64 - 1', seedText)
       .option('--strict-mergekit', "reproduce mergekit's quirks, and let values that are not finite pass")
       .option('--allow-submatrix', 'cut embeddings of different sizes to their common rows')
       .option('--allow-missing-tokenizer', "a model without a tokenizer counts as having the base's")
-      .option(
-        '--raw-tensors <choice>',
-        'models without config.json that differ in names: error, union or intersection',
+      .addOption(
+        new Option('--raw-tensors <choice>', 'models without config.json that differ in names').choices([
+          'error',
+          'union',
+          'intersection',
+        ]),
       )
       .addOption(backendOption())
       .addOption(isaOption()),
@@ -96,13 +101,9 @@ Examples:
 Ctrl-C stops at once and keeps what is finished for --resume. Nothing in the folder can be loaded until the merge is done.
 
 Exit codes: 0 done, 1 the values cannot be merged so, 2 bad recipe or arguments, 3 a model is missing, damaged or not
-finite, 5 the memory budget is too small, 130 interrupted.`,
+finite, or the disk is full or fails, 5 the memory budget is too small, 130 interrupted.`,
     )
-    .action(
-      run((recipe: string, outDir: string | undefined, options: MergeVerbOptions) =>
-        mergeVerb(recipe, outDir, options, command),
-      ),
-    );
+    .action(run(mergeVerb));
 }
 
 async function mergeVerb(
@@ -115,23 +116,21 @@ async function mergeVerb(
   noteMergekitOptions(command, options, output);
   const seed = oneOf('--seed', options.seed, '--random-seed', options.randomSeed);
   const workers = oneOf('--workers', options.workers, '--num-threads', options.numThreads);
-  const { rawTensors } = options;
-  if (seed !== undefined && !/^\d{1,20}$/.test(seed))
-    throw new UsageError(`--seed is ${JSON.stringify(seed)}`, 'give a whole number from 0 to 2^64 - 1');
-  if (rawTensors !== undefined && !['error', 'union', 'intersection'].includes(rawTensors))
-    throw new UsageError(
-      `--raw-tensors is ${JSON.stringify(rawTensors)}`,
-      'choose error, union or intersection',
-    );
-  const { memory, resume, overwrite, allowSubmatrix, copyTokenizer, backend, isa } = options;
+  const { rawTensors, memory, resume, overwrite, allowSubmatrix, copyTokenizer, hashInputs } = options;
   const settings = {
-    ...{ memory, workers, resume, overwrite, allowSubmatrix, copyTokenizer, backend, isa, rawTensors, seed },
+    ...{ memory, workers, resume, overwrite, allowSubmatrix, copyTokenizer, rawTensors, hashInputs, seed },
+    ...backendChoice(options),
     strict: options.strictMergekit,
     shardSize: options.outShardSize,
     allowMixedArchitectures: options.allowCrimes,
     allowMissingTokenizer: options.allowMissingTokenizer,
     modelCard: options.writeModelCard,
   };
+  if ((await readTextFile(recipe, 'a recipe')).trim() === '')
+    throw new UsageError(
+      `${recipe} is empty`,
+      'write a recipe: merge_method, models and what the method needs',
+    );
   if (options.dryRun === true) {
     const description = await planRecipe(recipe, settings);
     output.result(description, () => formatPlan(withPrintableText(description)).trimEnd());
@@ -140,8 +139,7 @@ async function mergeVerb(
   if (outDir === undefined)
     throw new UsageError('merge needs a folder for the model', `try \`heddle merge ${recipe} merged\``);
   const summary = await watched(recipe, outDir, settings, output);
-  for (const warning of summary.warnings)
-    output.note(`${output.colors.yellow('warning')} ${printable(warning)}`);
+  for (const warning of summary.warnings) output.warn(warning);
   output.result(summary, () => summaryText(summary, output));
   return EXIT.done;
 }
@@ -162,21 +160,17 @@ async function watched(
   settings: Parameters<typeof mergeRecipe>[2],
   output: Output,
 ): Promise<MergeSummary> {
-  const stop = new AbortController();
-  const interrupt = (): void => stop.abort(new MergeInterruptedError(outDir));
-  process.once('SIGINT', interrupt);
-  process.once('SIGTERM', interrupt);
   const bar = createMergeProgress(output);
+  const reason = new InterruptedError(
+    'the merge was interrupted; no model was written',
+    `run the same command with --resume to go on from the tensors that are finished in ${outDir}`,
+  );
   try {
-    return await mergeRecipe(recipe, outDir, {
-      ...settings,
-      signal: stop.signal,
-      onProgress: (progress) => bar.update(progress),
-    });
+    return await interruptible(output, { doing: 'keeping what is finished', reason }, (signal) =>
+      mergeRecipe(recipe, outDir, { ...settings, signal, onProgress: (progress) => bar.update(progress) }),
+    );
   } finally {
     bar.stop();
-    process.off('SIGINT', interrupt);
-    process.off('SIGTERM', interrupt);
   }
 }
 
@@ -184,21 +178,18 @@ function summaryText(summary: MergeSummary, { colors }: Output): string {
   const resumed = summary.resumedTensors > 0 ? `, ${summary.resumedTensors} of them before` : '';
   const lines = [
     `${colors.bold(summary.method)} of ${summary.models.map(printable).join(', ')}`,
-    `${formatNumber(summary.tensors)} tensors${resumed}, ${formatNumber(summary.parameters)} parameters, ${formatBytes(summary.bytes)}`,
+    `${counted(summary.tensors, 'tensor')}${resumed}, ${formatNumber(summary.parameters)} parameters, ${formatBytes(summary.bytes)}`,
     `${formatSeconds(summary.seconds)}, ${formatNumber(summary.parametersPerSecond)} parameters/s, ` +
       `${formatBytes((summary.bytesRead + summary.bytes) / summary.seconds)}/s read and written`,
   ];
-  if (summary.nonFinite > 0)
-    lines.push(colors.yellow(`${formatNumber(summary.nonFinite)} values are not finite`));
+  if (summary.nonFinite > 0) lines.push(colors.yellow(`${counted(summary.nonFinite, 'value')} not finite`));
   const layers = mostChanged(summary.layers);
   if (layers.length > 0) {
-    const table = new Table({
-      head: ['changed most', 'relative change'],
-      style: { head: [], border: [], compact: true },
-    });
-    for (const { layer, relativeChange } of layers)
-      table.push([printable(layer), formatPercent(relativeChange, 2)]);
-    lines.push(table.toString());
+    const rows = layers.map(({ layer, relativeChange }) => [
+      printable(layer),
+      formatPercent(relativeChange, 2),
+    ]);
+    lines.push('', plainTable(['changed most', 'relative change'], rows, 1, colors), '');
   }
   return [...lines, printable(summary.folder)].join('\n');
 }

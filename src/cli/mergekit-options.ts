@@ -1,8 +1,9 @@
 /** mergekit-yaml's options, so that its command lines work: some are ours by another name, the rest have no meaning here. */
 import { type Command, Option } from 'commander';
 import { UsageError } from './errors.js';
+import { isGiven } from './idle-options.js';
 import type { Output } from './output.js';
-import { wholeNumber } from './verb.js';
+import { seedText, wholeNumber } from './verb.js';
 
 export interface MergekitOptions {
   copyTokenizer?: boolean;
@@ -38,7 +39,7 @@ export function withMergekitOptions(command: Command): Command {
     .option('--write-model-card', 'write README.md with models and recipe, unless another is there (default)')
     .option('--no-write-model-card', 'do not write it')
     .option('--allow-crimes', 'merge models of different architectures')
-    .option('--random-seed <n>', 'as --seed')
+    .option('--random-seed <n>', 'as --seed', seedText)
     .option('--num-threads <n>', 'as --workers', wholeNumber(1, 1024))
     .addOption(new Option('--safe-serialization', 'write safetensors (always)').hideHelp())
     .addOption(new Option('--no-safe-serialization').hideHelp());
@@ -62,8 +63,7 @@ export function noteMergekitOptions(command: Command, options: MergekitOptions, 
       'leave it out: models are written as safetensors',
     );
   for (const [flags, why] of WITHOUT_EFFECT) {
-    const option = new Option(flags);
-    if (command.getOptionValueSource(option.attributeName()) === 'cli')
-      output.note(`note ${option.long} has no effect: ${why}`);
+    const [name] = flags.split(' ');
+    if (isGiven(command, name)) output.note(`note ${name} has no effect: ${why}`);
   }
 }

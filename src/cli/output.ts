@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import picocolors from 'picocolors';
 import { HeddleError } from '../errors.js';
-import { printable } from '../report/format.js';
+import { formatNumber, printable } from '../report/format.js';
 import { toFileJson } from '../report/jsonl.js';
 import { type TerminalStream, wantsColor } from '../report/terminal.js';
 
@@ -29,6 +29,8 @@ export interface Output {
   result(value: object, text: () => string): void;
   /** A line about what is going on, on stderr; nothing under `--quiet`. */
   note(line: string): void;
+  /** A note that something may not be as it should. */
+  warn(message: string): void;
   /** As `note`, under `--verbose` only. */
   detail(line: string): void;
 }
@@ -47,21 +49,29 @@ export function createOutput(options: CommonOptions): Output {
   const note = (line: string): void => {
     if (!quiet) process.stderr.write(`${line}\n`);
   };
+  const color = allowed && wantsColor(process.stderr, process.env);
+  const { yellow } = picocolors.createColors(color);
   return {
     json,
     quiet,
     verbose,
     stderr: process.stderr,
-    color: allowed && wantsColor(process.stderr, process.env),
+    color,
     colors: picocolors.createColors(allowed && !json && wantsColor(process.stdout, process.env)),
     result(value, text) {
       process.stdout.write(json ? `${JSON.stringify(toFileJson(value))}\n` : `${text()}\n`);
     },
     note,
+    warn: (message) => note(`${yellow('warning')} ${printable(message)}`),
     detail(line) {
       if (verbose) note(line);
     },
   };
+}
+
+/** 1 tensor, 1,061 tensors. */
+export function counted(n: number, noun: string): string {
+  return `${formatNumber(n)} ${noun}${n === 1 ? '' : 's'}`;
 }
 
 /** An error's parts as `--json` prints them. */

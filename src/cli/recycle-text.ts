@@ -2,6 +2,7 @@
 import type { Exactness, Provenance } from '../merge/recycle/mapped.js';
 import type { RecycleReport } from '../merge/recycle/recycle.js';
 import { formatNumber, printable } from '../report/format.js';
+import { counted } from './output.js';
 
 export function recycleText(report: RecycleReport, folder: string): string {
   const { operation, functionPreserving, parametersBefore, parametersAfter, provenance, dropped, notes } =
@@ -11,7 +12,7 @@ export function recycleText(report: RecycleReport, folder: string): string {
     functionPreserving
       ? 'the model computes what it did'
       : 'the model does not compute what it did: train it',
-    counted(provenance, dropped.length),
+    tally(provenance, dropped.length),
     '',
     ...table(provenance),
   ];
@@ -21,7 +22,7 @@ export function recycleText(report: RecycleReport, folder: string): string {
   return lines.map(printable).join('\n');
 }
 
-function counted(provenance: readonly Provenance[], dropped: number): string {
+function tally(provenance: readonly Provenance[], dropped: number): string {
   const count = (of: Exactness): number => provenance.filter(({ exactness }) => exactness === of).length;
   const parts: [number, string][] = [
     [count('exact'), 'exact'],
@@ -29,7 +30,7 @@ function counted(provenance: readonly Provenance[], dropped: number): string {
     [count('random'), 'freshly initialised'],
     [dropped, 'of the old ones dropped'],
   ];
-  return `${provenance.length} tensors: ${parts
+  return `${counted(provenance.length, 'tensor')}: ${parts
     .filter(([n]) => n > 0)
     .map(([n, what]) => `${n} ${what}`)
     .join(', ')}`;

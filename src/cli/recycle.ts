@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { Command, Option } from 'commander';
 import { nearest } from '../config/names.js';
@@ -9,12 +8,14 @@ import { readModel, writeModel } from '../tensor/safetensors/flat-model.node.js'
 import { openModel } from '../tensor/safetensors/reader.node.js';
 import { UsageError } from './errors.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
+import { type OptionNeed, refuseIdleOptions, refuseOptionsOfOthers } from './idle-options.js';
 import { type CommonOptions, createOutput, withCommonOptions } from './output.js';
 import { recycleText } from './recycle-text.js';
-import { type Verb, wholeNumber } from './verb.js';
+import { readTextFile } from './text-file.js';
+import { repeated, seedText, type Verb, wholeNumber } from './verb.js';
 
 interface RecycleVerbOptions extends CommonOptions {
-  units: string[];
+  units?: string[];
   split?: 'equal' | 'uneven';
   newUnits?: 'copies' | 'next-layer';
   unknownTokens?: 'mean' | 'pieces';
@@ -29,7 +30,22 @@ interface RecycleVerbOptions extends CommonOptions {
   overwrite?: boolean;
 }
 
-const OPERATIONS = ['wider', 'deeper', 'stack', 'subclone', 'bert-to-gpt'] as const;
+/** Of every operation, the options that it reads. */
+const TAKES: Readonly<Record<RecycleStep['operation'], readonly string[]>> = {
+  wider: ['--units', '--split', '--new-units', '--seed'],
+  deeper: ['--after'],
+  stack: ['--order'],
+  subclone: ['--units', '--layers'],
+  'bert-to-gpt': [
+    ...['--layers', '--positions', '--stretch', '--source-vocab', '--target-vocab', '--unknown-tokens'],
+    '--seed',
+  ],
+};
+const OPERATIONS = Object.keys(TAKES);
+const NEEDS: readonly OptionNeed[] = [
+  { options: ['--stretch'], beside: ['--positions'] },
+  { options: ['--unknown-tokens', '--source-vocab'], beside: ['--target-vocab'] },
+];
 
 export function recycleCommand(run: Verb): Command {
   return withCommonOptions(
@@ -41,8 +57,7 @@ export function recycleCommand(run: Verb): Command {
       .option(
         '--units <group=n>',
         'wider, subclone: width of a hidden layer, or of mlp, heads (key-value heads), hidden (the residual stream) or head_dim; repeatable',
-        (value: string, before: string[]) => [...before, value],
-        [],
+        repeated,
       )
       .addOption(
         new Option('--split <how>', 'wider: how copies share outgoing weights').choices(['equal', 'uneven']),
@@ -71,7 +86,7 @@ export function recycleCommand(run: Verb): Command {
           'pieces',
         ]),
       )
-      .option('--seed <n>', 'of copies and fresh layers, 0 to 2^64 - 1')
+      .option('--seed <n>', 'wider, bert-to-gpt: of copies and fresh layers, 0 to 2^64 - 1', seedText)
       .option('--overwrite', 'replace a model in the folder'),
   )
     .addHelpText(
@@ -97,8 +112,11 @@ async function recycleVerb(
   path: string,
   folder: string,
   options: RecycleVerbOptions,
+  command: Command,
 ): Promise<ExitCode> {
   const output = createOutput(options);
+  refuseOptionsOfOthers(command, operation, TAKES);
+  refuseIdleOptions(command, NEEDS);
   const step = await stepOf(operation, options);
   await checkMemory(path);
   const { model, report } = recycle(await readModel(path), step);
@@ -126,20 +144,18 @@ async function checkMemory(path: string): Promise<void> {
 }
 
 async function stepOf(operation: string, options: RecycleVerbOptions): Promise<RecycleStep> {
-  const { split, newUnits, unknownTokens, layers, positions, stretch, seed } = options;
-  if (seed !== undefined && !/^\d{1,20}$/.test(seed))
-    throw new UsageError(`--seed is ${JSON.stringify(seed)}`, 'give a whole number from 0 to 2^64 - 1');
+  const { units = [], split, newUnits, unknownTokens, layers, positions, stretch, seed } = options;
   switch (operation) {
     case 'wider':
-      return { operation, units: unitsOf(needed('--units', options.units)), split, newUnits, seed };
+      return { operation, units: unitsOf(needed('--units', units)), split, newUnits, seed };
     case 'deeper':
       return { operation, after: needed('--after', options.after).split(',') };
     case 'stack':
       return { operation, order: layerNumbers(needed('--order', options.order)) };
     case 'subclone':
-      if (options.units.length === 0 && layers === undefined)
+      if (units.length === 0 && layers === undefined)
         throw new UsageError('subclone needs --units or --layers', 'say what shall be smaller');
-      return { operation, units: unitsOf(options.units), layers };
+      return { operation, units: unitsOf(units), layers };
     case 'bert-to-gpt': {
       const [sourceVocabulary, targetVocabulary] = await Promise.all(
         [options.sourceVocab, options.targetVocab].map((file) => file && readVocabulary(file)),
@@ -193,12 +209,7 @@ function layerNumbers(text: string): number[] {
 
 /** One token a line, or a JSON object of token and id. */
 async function readVocabulary(file: string): Promise<string[]> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    throw new UsageError(`${file} cannot be read`, 'give the path of a vocabulary', { cause: error });
-  }
+  const text = await readTextFile(file, 'a vocabulary');
   if (!file.endsWith('.json')) return text.replace(/\r?\n$/, '').split(/\r?\n/);
   let entries: [string, unknown][];
   try {

@@ -10,14 +10,15 @@ import type { SimulationResult } from '../federation/run.js';
 import { decodeSummary } from '../report/jsonl.js';
 import { type RecordedSimulation, startSimulation } from '../report/recorded-simulation.node.js';
 import { createTerminalReporter, type TerminalReporter } from '../report/terminal.js';
-import { backendOption, isaOption } from './doctor.js';
+import { backendOption, isaOption } from './backend-options.js';
 import { FingerprintMismatchError, TimeoutError, UsageError } from './errors.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
-import { type CommonOptions, createOutput, type Output, withCommonOptions } from './output.js';
-import { positiveNumber, type Verb, wholeNumber } from './verb.js';
+import { listenForInterrupt } from './interrupt.js';
+import { type CommonOptions, createOutput, withCommonOptions } from './output.js';
+import { positiveNumber, repeated, seedText, type Verb, wholeNumber } from './verb.js';
 
 interface SimulateVerbOptions extends CommonOptions {
-  runConfig: string[];
+  runConfig?: string[];
   synthetic?: boolean;
   backend?: string;
   isa?: string;
@@ -38,14 +39,13 @@ export function simulateCommand(run: Verb): Command {
       .option(
         '-c, --run-config <path=value>',
         'changes the configuration; a dotted path and a YAML value, or a file with a fragment; repeatable, last wins',
-        (value: string, before: string[]) => [...before, value],
-        [],
+        repeated,
       )
       .option('--synthetic', "use the task's generated twin: same shapes, nothing to download")
       .addOption(backendOption())
       .addOption(isaOption())
       .option('--workers <n>', 'threads that train clients; 0: chosen and printed', wholeNumber(0, 1024))
-      .option('--seed <n>', 'seed of all randomness, 0 to 2^64 - 1')
+      .option('--seed <n>', 'seed of all randomness, 0 to 2^64 - 1', seedText)
       .option('--runs-dir <folder>', 'folder that gets a folder for this run; default: run.dir, then ./runs')
       .option(
         '--expect <sha>',
@@ -81,7 +81,9 @@ async function simulateVerb(target: string | undefined, options: SimulateVerbOpt
     );
   const isTask = TASK_NAMES.some((name) => name === target);
   const expected = options.expect === undefined ? undefined : await readExpectation(options.expect);
-  const resolved = withRunsDir(await loadConfig(target, [...options.runConfig, ...flagOverrides(options)]));
+  const resolved = withRunsDir(
+    await loadConfig(target, [...(options.runConfig ?? []), ...flagOverrides(options)]),
+  );
   const stop = new AbortController();
   const run = startSimulation(
     { resolved, signal: stop.signal },
@@ -96,7 +98,11 @@ async function simulateVerb(target: string | undefined, options: SimulateVerbOpt
     quiet: output.quiet,
     color: output.color,
   });
-  const release = [listenForInterrupt(stop, output), startTimer(stop, options.timeout)];
+  const interruption = {
+    doing: 'finishing the round, then writing model and summary',
+    reason: new Error('interrupted'),
+  };
+  const release = [listenForInterrupt(stop, output, interruption), startTimer(stop, options.timeout)];
   try {
     const summary = await watch(run, reporter);
     output.result(summary, () => resultLine(summary));
@@ -131,15 +137,13 @@ function resultLine(summary: RunSummary): string {
 /** Flags are overrides that come last. */
 function flagOverrides(options: SimulateVerbOptions): string[] {
   const { synthetic, backend, isa, workers, seed, runsDir } = options;
-  if (seed !== undefined && !/^\d{1,20}$/.test(seed))
-    throw new UsageError(`--seed is ${JSON.stringify(seed)}`, 'give a whole number from 0 to 2^64 - 1');
   return [
     ...(synthetic ? ['data.synthetic=true'] : []),
     ...(backend === undefined ? [] : [`backend.type=${backend}`]),
     ...(isa === undefined ? [] : [`backend.isa=${isa}`]),
     ...(workers === undefined ? [] : [`backend.workers=${workers}`]),
     // As text: a seed above 2^53 would lose digits as a number.
-    ...(seed === undefined ? [] : [`run.seed="${seed.replace(/^0+(?=\d)/, '')}"`]),
+    ...(seed === undefined ? [] : [`run.seed="${seed}"`]),
     ...(runsDir === undefined ? [] : [`run.dir=${JSON.stringify(resolve(runsDir))}`]),
   ];
 }
@@ -154,7 +158,7 @@ function withRunsDir(resolved: ResolvedConfig): ResolvedConfig {
 /** The command that runs the same again, whatever HEDDLE_BACKEND says there. */
 function commandLine(target: string, options: SimulateVerbOptions): string {
   const flags = [
-    ...options.runConfig.flatMap((change) => ['-c', change]),
+    ...(options.runConfig ?? []).flatMap((change) => ['-c', change]),
     ...(options.synthetic ? ['--synthetic'] : []),
     ...(['backend', 'isa', 'workers', 'seed'] as const).flatMap((name) =>
       options[name] === undefined ? [] : [`--${name}`, String(options[name])],
@@ -165,23 +169,6 @@ function commandLine(target: string, options: SimulateVerbOptions): string {
 
 function shellWord(text: string): string {
   return /^[\w./:=@,+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-}
-
-/** The first Ctrl-C lets the round finish, the second ends the process. */
-function listenForInterrupt(stop: AbortController, output: Output): () => void {
-  let asked = false;
-  const onInterrupt = (): void => {
-    if (asked) process.exit(EXIT.interrupted);
-    asked = true;
-    output.note('\ninterrupted: finishing the round, then writing model and summary (again to exit at once)');
-    stop.abort(new Error('interrupted'));
-  };
-  process.on('SIGINT', onInterrupt);
-  process.on('SIGTERM', onInterrupt);
-  return () => {
-    process.off('SIGINT', onInterrupt);
-    process.off('SIGTERM', onInterrupt);
-  };
 }
 
 const TIMED_OUT = Symbol('timed out');

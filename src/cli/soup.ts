@@ -1,25 +1,31 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import Table from 'cli-table3';
 import { Command, Option } from 'commander';
 import type { Fitness } from '../merge/evolve/search-file.js';
 import { mergeRecipe } from '../merge/merge.node.js';
 import { type SoupCandidate, type SoupResult, soupModels } from '../merge/soup/soup.node.js';
 import { formatBytes, printable } from '../report/format.js';
-import { UsageError } from './errors.js';
-import { type OpenFitness, openFitness } from './evolve-fitness.js';
+import { InterruptedError, UsageError } from './errors.js';
+import { formatScore, type OpenFitness, openFitness } from './evolve-fitness.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
-import { createMergeProgress } from './merge-progress.js';
-import { type CommonOptions, createOutput, withCommonOptions } from './output.js';
-import { byteSize, positiveNumber, type Verb, wholeNumber } from './verb.js';
+import { type OptionNeed, refuseIdleOptions } from './idle-options.js';
+import { interruptible } from './interrupt.js';
+import { createMergeProgress, type MergeProgress } from './merge-progress.js';
+import {
+  type Colors,
+  type CommonOptions,
+  counted,
+  createOutput,
+  type Output,
+  withCommonOptions,
+} from './output.js';
+import { plainTable } from './plain-table.js';
+import type { TaskOptions } from './task-model.js';
+import { memoryOption, positiveNumber, type Verb, wholeNumber } from './verb.js';
 
-interface SoupVerbOptions extends CommonOptions {
+interface SoupVerbOptions extends CommonOptions, TaskOptions {
   out: string;
-  task?: string;
-  synthetic?: boolean;
-  part: 'train' | 'test';
-  limit?: number;
   metric: 'accuracy' | 'loss';
   command?: string;
   module?: string;
@@ -31,6 +37,12 @@ interface SoupVerbOptions extends CommonOptions {
   overwrite?: boolean;
   memory?: number;
 }
+
+const NEEDS: readonly OptionNeed[] = [
+  { options: ['--synthetic', '--part', '--limit', '--metric'], beside: ['--task'] },
+  { options: ['--timeout'], beside: ['--command'] },
+  { options: ['--minimize'], beside: ['--command', '--module'] },
+];
 
 export function soupCommand(run: Verb): Command {
   return withCommonOptions(
@@ -45,7 +57,9 @@ export function soupCommand(run: Verb): Command {
       )
       .option('--limit <n>', 'with --task: score on the first n examples', wholeNumber(1))
       .addOption(
-        new Option('--metric <metric>', 'with --task').choices(['accuracy', 'loss']).default('accuracy'),
+        new Option('--metric <metric>', 'with --task: what is the score')
+          .choices(['accuracy', 'loss'])
+          .default('accuracy'),
       )
       .option(
         '--command <program>',
@@ -58,7 +72,7 @@ export function soupCommand(run: Verb): Command {
       .option('--dtype <type>', 'type of the soup, as bfloat16; default: that of the models')
       .option('--resume', 'go on from soup.json of an interrupted run, to the same bytes')
       .option('--overwrite', 'replace a model in the folder')
-      .option('--memory <size>', 'resident memory of a merge to stay below', byteSize, 512e6),
+      .addOption(memoryOption()),
   )
     .addHelpText(
       'after',
@@ -69,48 +83,60 @@ Examples:
   heddle soup run* --out soup --command "python evaluate.py {model}" --resume
   heddle merge soup/recipe.yaml again          the same bytes
 
+Ctrl-C stops; the scores are kept for --resume.
 Score on data that no report of the soup uses: what is chosen on test data looks better than it is.`,
     )
     .action(run(soupVerb));
 }
 
-async function soupVerb(models: string[], options: SoupVerbOptions): Promise<ExitCode> {
+async function soupVerb(models: string[], options: SoupVerbOptions, command: Command): Promise<ExitCode> {
   const output = createOutput(options);
+  refuseIdleOptions(command, NEEDS);
   const wanted = fitnessOf(options);
+  const reason = new InterruptedError(
+    'the soup was interrupted; no model was written',
+    `run the same command with --resume to go on from the scores in ${join(options.out, 'soup.json')}`,
+  );
+  const result = await interruptible(output, { doing: 'keeping the scores', reason }, (signal) =>
+    cook(models, wanted, options, output, signal),
+  );
+  for (const warning of result.merge.warnings) output.warn(warning);
+  output.result(recordOf(result), () => textOf(models, result, options.minimize === true, output.colors));
+  return EXIT.done;
+}
+
+async function cook(
+  models: readonly string[],
+  wanted: Fitness,
+  options: SoupVerbOptions,
+  output: Output,
+  signal: AbortSignal,
+): Promise<SoupResult> {
   const { out, acceptEqual, dtype, resume, overwrite, memory } = options;
-  const stop = new AbortController();
-  const interrupt = (): void => stop.abort(new Error('interrupted'));
-  process.once('SIGINT', interrupt);
-  process.once('SIGTERM', interrupt);
   const fitness = await openFitness(wanted, '.');
-  const bar = createMergeProgress(output);
+  // Of the merge at the end: its clock does not run while models are scored.
+  let bar: MergeProgress | undefined;
   try {
-    const result = await soupModels(models, out, {
-      ...{ acceptEqual, dtype, resume, overwrite, memory, signal: stop.signal },
+    return await soupModels(models, out, {
+      ...{ acceptEqual, dtype, resume, overwrite, memory, signal },
       scoreName: JSON.stringify(wanted),
-      score: (candidate) => scoreOf(fitness, candidate, stop.signal, memory),
+      score: (candidate) => scoreOf(fitness, candidate, signal, memory),
       onStep: ({ scores, steps }) => {
         const last = steps.at(-1);
         if (last === undefined)
-          output.note(`${printable(models[scores.length - 1])}  ${shown(scores[scores.length - 1])}`);
+          output.note(`${printable(models[scores.length - 1])}  ${formatScore(scores[scores.length - 1])}`);
         else
           output.note(
-            `${last.accepted ? '+' : '-'} ${printable(models[last.model])}  soup with it ${shown(last.score)}`,
+            `${last.accepted ? '+' : '-'} ${printable(models[last.model])}  soup with it ${formatScore(last.score)}`,
           );
       },
-      onProgress: (progress) => bar.update(progress),
+      onProgress(progress) {
+        bar ??= createMergeProgress(output);
+        bar.update(progress);
+      },
     });
-    bar.stop();
-    output.result(recordOf(result), () => textOf(models, result));
-    return EXIT.done;
-  } catch (error) {
-    if (!stop.signal.aborted) throw error;
-    output.note(`interrupted; continue with the same command and --resume`);
-    return EXIT.interrupted;
   } finally {
-    bar.stop();
-    process.off('SIGINT', interrupt);
-    process.off('SIGTERM', interrupt);
+    bar?.stop();
     await fitness.dispose();
   }
 }
@@ -124,11 +150,8 @@ function fitnessOf(options: SoupVerbOptions): Fitness {
       'give one of --task, --command and --module',
     );
   const goal = options.minimize === true ? 'minimize' : 'maximize';
-  if (task !== undefined) {
-    if (options.minimize === true)
-      throw new UsageError('--minimize does not go with --task', 'its scores are larger for the better');
+  if (task !== undefined)
     return { type: 'builtin', task, synthetic, part, metric, ...(limit !== undefined && { limit }) };
-  }
   if (module !== undefined) return { type: 'module', module, goal };
   const parts = (command ?? '').split(/\s+/).filter((piece) => piece !== '');
   if (parts.length === 0) throw new UsageError('--command is empty', 'give a program and its arguments');
@@ -165,30 +188,24 @@ function recordOf({ folder, ingredients, score, trace, merge }: SoupResult): obj
   return { folder, ingredients, score, ...trace, merge: { files, bytes, tensors, parameters, warnings } };
 }
 
-function textOf(models: readonly string[], { folder, ingredients, score, trace, merge }: SoupResult): string {
-  const table = new Table({
-    head: ['model', 'alone', 'soup with it', ''],
-    style: { head: [], border: [], compact: true },
-  });
+function textOf(
+  models: readonly string[],
+  { folder, ingredients, score, trace, merge }: SoupResult,
+  minimized: boolean,
+  colors: Colors,
+): string {
   const tried = new Map(trace.steps.map((step) => [step.model, step]));
-  models.forEach((model, k) => {
+  const rows = models.map((model, k) => {
     const step = tried.get(k);
     const taken = step === undefined || step.accepted;
-    table.push([
-      printable(model),
-      shown(trace.scores[k]),
-      step ? shown(step.score) : '',
-      taken ? 'taken' : '',
-    ]);
+    const together = step === undefined ? '' : formatScore(step.score);
+    return [printable(model), taken ? 'taken' : '', formatScore(trace.scores[k]), together];
   });
   const best = Math.max(...trace.scores);
   return [
-    table.toString(),
-    `${ingredients.length} of ${models.length} models score ${shown(score)}, the best alone ${shown(best)}`,
+    plainTable(['model', '', 'alone', 'soup with it'], rows, 2, colors),
+    '',
+    `${ingredients.length} of ${counted(models.length, 'model')}: score ${formatScore(score)}, the best alone ${formatScore(best)}${minimized ? ' (what is minimised, with a minus)' : ''}`,
     `${printable(folder)}: ${formatBytes(merge.bytes)}; heddle merge ${printable(join(folder, 'recipe.yaml'))} makes it again`,
   ].join('\n');
-}
-
-function shown(value: number): string {
-  return String(Number(value.toPrecision(6)));
 }

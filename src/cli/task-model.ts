@@ -16,6 +16,15 @@ export interface TaskChoice {
   readonly part: 'train' | 'test';
 }
 
+/** Options of the verbs that measure or score models by a task. */
+export interface TaskOptions {
+  task?: string;
+  synthetic?: boolean;
+  part: 'train' | 'test';
+  /** The first so many examples. */
+  limit?: number;
+}
+
 /** @throws as `loadConfig`; {@link DataNotFoundError} and {@link ShapeMismatchError} where data and model do not go together. */
 export async function loadTaskModel(choice: TaskChoice): Promise<{ model: Model; data: Dataset }> {
   const { config, objects } = await loadConfig(choice.task, choice.synthetic ? ['data.synthetic=true'] : []);

@@ -1,4 +1,4 @@
-import { InvalidArgumentError as CommanderArgumentError } from 'commander';
+import { InvalidArgumentError as CommanderArgumentError, Option } from 'commander';
 import type { ExitCode } from './exit-codes.js';
 
 /** Makes an action of commander's out of one that returns the exit code. */
@@ -13,6 +13,17 @@ export function wholeNumber(low: number, high = Number.MAX_SAFE_INTEGER): (text:
     if (/^\d+$/.test(text) && value >= low && value <= high) return value;
     throw new CommanderArgumentError(`It must be a whole number from ${low} to ${high}.`);
   };
+}
+
+/** Reads a seed: digits without leading zeros, since as a number one above 2^53 would lose some. */
+export function seedText(text: string): string {
+  if (/^\d{1,40}$/.test(text) && BigInt(text) < 2n ** 64n) return String(BigInt(text));
+  throw new CommanderArgumentError('It must be a whole number from 0 to 2^64 - 1.');
+}
+
+/** Collects an option that may be given more than once. */
+export function repeated(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
 }
 
 /** Reads a positive number option. */
@@ -49,4 +60,10 @@ export function byteSize(text: string): number {
   )
     throw new CommanderArgumentError('It must be a size, as 512MB, 2GB or 1.5GiB.');
   return Math.round(Number(digits) * factor);
+}
+
+export function memoryOption(): Option {
+  return new Option('--memory <size>', 'resident memory to stay below, as 256MB or 2GB')
+    .argParser(byteSize)
+    .default(512e6, '512MB');
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import type { RunEnvironment, RunEvent, RunPaths, RunSummary } from '../federation/events.js';
+import { makeFolder } from '../tensor/safetensors/output-folder.node.js';
 import { decodeEvents, encodeEvent, encodeSummary, toFileJson } from './jsonl.js';
 import {
   createGrowingFile,
@@ -184,7 +185,7 @@ export async function createRunFolder(options: RunFolderOptions): Promise<RunFol
 async function makeDatedFolder(fs: FileSystem, options: RunFolderOptions, time: Date): Promise<string> {
   const parent = resolve(options.dir);
   try {
-    await fs.mkdir(parent, { recursive: true });
+    await makeFolder(parent, (one) => fs.mkdir(one));
   } catch (error) {
     throw RunFolderError.from(error, 'making', parent);
   }
@@ -207,7 +208,7 @@ async function makeDatedFolder(fs: FileSystem, options: RunFolderOptions, time: 
 async function makeExactFolder(fs: FileSystem, path: string): Promise<string> {
   let entries: string[];
   try {
-    await fs.mkdir(path, { recursive: true });
+    await makeFolder(path, (one) => fs.mkdir(one));
     entries = await fs.readdir(path);
   } catch (error) {
     if (isErrno(error, 'EEXIST')) throw alreadyThere(path, error);

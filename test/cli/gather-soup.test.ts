@@ -2,16 +2,15 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Command } from 'commander';
-import { afterAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { gatherCommand } from '../../src/cli/gather.js';
 import { soupCommand } from '../../src/cli/soup.js';
 import { loadTaskModel } from '../../src/cli/task-model.js';
-import type { Verb } from '../../src/cli/verb.js';
 import { mergeRecipe } from '../../src/merge/merge.node.js';
 import { readModel, writeModel } from '../../src/tensor/safetensors/flat-model.node.js';
 import { paramTensors } from '../../src/tensor/safetensors/param-model.js';
 import { openTrainingSession } from '../../src/train/training-session.js';
+import { runVerb } from './run-verb.js';
 import { idx } from './simulate-files.js';
 
 const root = mkdtempSync(join(tmpdir(), 'heddle-soup-cli-'));
@@ -61,30 +60,18 @@ afterAll(async () => {
   rmSync(root, { recursive: true, force: true });
 });
 
-/** Runs a verb; what it printed on stdout, and its exit code. */
-async function run(make: (verb: Verb) => Command, ...args: string[]) {
-  const printed: string[] = [];
-  const stdout = vi
-    .spyOn(process.stdout, 'write')
-    .mockImplementation((text) => printed.push(String(text)) > 0);
-  const stderr = vi.spyOn(process.stderr, 'write').mockImplementation(() => true);
-  let code = -1;
-  try {
-    const command = make((action) => async (...received) => {
-      code = await action(...received);
-    });
-    await command.exitOverride().parseAsync(args, { from: 'user' });
-  } finally {
-    stdout.mockRestore();
-    stderr.mockRestore();
-  }
-  return { code, text: printed.join('') };
-}
-
 describe('heddle gather', () => {
   it('writes what was measured, for the merges that need it', async () => {
     for (const folder of models) {
-      const { code, text } = await run(gatherCommand, folder, '--task', task, '--limit', '1500', '--json');
+      const { code, text } = await runVerb(
+        gatherCommand,
+        folder,
+        '--task',
+        task,
+        '--limit',
+        '1500',
+        '--json',
+      );
       expect(code).toBe(0);
       expect(JSON.parse(text)).toMatchObject({
         folder,
@@ -119,7 +106,7 @@ describe('heddle gather', () => {
   it('measures the expectation over the labels of the model', async () => {
     const place = join(root, 'expected');
     await writeModel(place, paramTensors(model.spec, base));
-    await run(
+    await runVerb(
       gatherCommand,
       place,
       '--task',
@@ -143,11 +130,13 @@ describe('heddle gather', () => {
   });
 
   it('refuses to replace what is there, another model, and nothing to measure by', async () => {
-    await expect(run(gatherCommand, models[0], '--task', task, '--gram')).rejects.toThrow(/is there already/);
-    await expect(run(gatherCommand, models[0])).rejects.toThrow(/needs --task/);
+    await expect(runVerb(gatherCommand, models[0], '--task', task, '--gram')).rejects.toThrow(
+      /is there already/,
+    );
+    await expect(runVerb(gatherCommand, models[0])).rejects.toThrow(/needs --task/);
     const wider = join(root, 'wider.yaml');
     writeFileSync(wider, readFileSync(task, 'utf8').replace('12, 10]', '13, 10]'));
-    const other = run(gatherCommand, models[0], '--task', wider, '--overwrite', '--limit', '10');
+    const other = runVerb(gatherCommand, models[0], '--task', wider, '--overwrite', '--limit', '10');
     await expect(other).rejects.toThrow(/fc1\.weight/);
     expect((await readModel(join(models[0], 'gram.safetensors'))).metadata?.['heddle.examples']).toBe('1500');
   });
@@ -156,7 +145,7 @@ describe('heddle gather', () => {
 describe('heddle soup', () => {
   it('leaves out the model that makes the mean worse, and prints what it did', async () => {
     const out = join(root, 'soup');
-    const { code, text } = await run(
+    const { code, text } = await runVerb(
       soupCommand,
       ...models,
       '--out',
@@ -187,9 +176,9 @@ describe('heddle soup', () => {
     // The length of the folder's name, and nothing of the model: a score whose soup is known.
     const module = join(root, 'score.mjs');
     writeFileSync(module, `export const fitness = ({ recipe }) => recipe.split('model:').length;\n`);
-    const most = await run(soupCommand, ...models, '--out', join(root, 's1'), '--module', module);
-    expect(most.text).toContain('3 of 3 models score 4, the best alone 2');
-    const least = await run(
+    const most = await runVerb(soupCommand, ...models, '--out', join(root, 's1'), '--module', module);
+    expect(most.text).toContain('3 of 3 models: score 4, the best alone 2');
+    const least = await runVerb(
       soupCommand,
       ...models,
       '--out',
@@ -201,7 +190,7 @@ describe('heddle soup', () => {
     expect(least.text).toContain('1 of 3 models');
     const program = join(root, 'score.sh');
     writeFileSync(program, 'test -f "$1/model.safetensors" && echo 1\n');
-    const equal = await run(
+    const equal = await runVerb(
       soupCommand,
       ...[
         ...models,
@@ -217,10 +206,10 @@ describe('heddle soup', () => {
   });
 
   it('says what is missing or too much', async () => {
-    await expect(run(soupCommand, models[0], '--out', join(root, 'x'))).rejects.toThrow(
+    await expect(runVerb(soupCommand, models[0], '--out', join(root, 'x'))).rejects.toThrow(
       /something that scores/,
     );
-    const both = run(soupCommand, models[0], '--out', join(root, 'x'), '--task', task, '--command', 'a');
+    const both = runVerb(soupCommand, models[0], '--out', join(root, 'x'), '--task', task, '--command', 'a');
     await expect(both).rejects.toThrow(/one kind of score/);
   });
 });

@@ -2,6 +2,8 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { modelSha256 } from '../../src/tensor/safetensors/model-hash.js';
+import { openModel } from '../../src/tensor/safetensors/reader.node.js';
 import { readBytes, recipeOf, writeFamily, writeText } from '../merge/stream/fixtures.js';
 import { errorOf, heddle, parsed, temporaryFolder } from './run-cli.js';
 
@@ -30,6 +32,16 @@ describe('heddle merge', () => {
     const result = await heddle(['merge', recipe, out, '--json', '--workers', '2', '--memory', '256MB']);
     expect(parsed(result)).toMatchObject({ method: 'ties', tensors: 3, workers: 2 });
     expect((await readBytes(out)).equals(await readBytes(join(folder, 'out')))).toBe(true);
+  });
+
+  it('names the inputs by their content under --hash-inputs', async () => {
+    const out = join(folder, 'hashed');
+    const { code } = await heddle(['merge', recipe, out, '--hash-inputs', '--quiet']);
+    expect(code).toBe(0);
+    const { models } = JSON.parse(await readFile(join(out, 'merge_report.json'), 'utf8'));
+    const source = await openModel(join(folder, 'tune1'));
+    expect(models[0]['model-sha256']).toBe(await modelSha256(source));
+    await source.close();
   });
 
   it('prints the plan and writes nothing under --dry-run', async () => {

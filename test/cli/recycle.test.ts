@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { recycleCommand } from '../../src/cli/recycle.js';
 import { recycleText } from '../../src/cli/recycle-text.js';
 import { mlp } from '../../src/nn/zoo.js';
@@ -9,25 +9,14 @@ import { interpret } from '../../src/program/interpret.js';
 import type { Model } from '../../src/program/model.js';
 import type { FlatModel, FlatTensor } from '../../src/tensor/safetensors/flat-model.js';
 import { readModel, writeModel } from '../../src/tensor/safetensors/flat-model.node.js';
+import { runVerb } from './run-verb.js';
 
 const root = await mkdtemp(join(tmpdir(), 'heddle-recycle-'));
 afterAll(() => rm(root, { recursive: true, force: true }));
 
 /** Runs the verb; what it printed, as an object. */
 async function run(...args: string[]): Promise<Record<string, unknown>> {
-  const printed: string[] = [];
-  const stdout = vi
-    .spyOn(process.stdout, 'write')
-    .mockImplementation((text) => printed.push(String(text)) > 0);
-  try {
-    const command = recycleCommand((action) => async (...received) => {
-      await action(...received);
-    });
-    await command.exitOverride().parseAsync([...args, '--json'], { from: 'user' });
-  } finally {
-    stdout.mockRestore();
-  }
-  return JSON.parse(printed.join(''));
+  return JSON.parse((await runVerb(recycleCommand, ...args, '--json')).text);
 }
 
 const tensor = (dtype: FlatTensor['dtype'], shape: number[], seed = 1): FlatTensor => {

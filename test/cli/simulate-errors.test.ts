@@ -269,7 +269,7 @@ describe.runIf(process.platform === 'linux')('a full disk', () => {
     expect(error.code).toBe('ERR_DISK_FULL');
     expect(error.message).toContain(join(folder, 'runs'));
     expect(error.hint).toContain('run.dir');
-    expect(code).toBe(1);
+    expect(code).toBe(3);
     const [run] = readdirSync(join(folder, 'runs'));
     const lines = readFileSync(join(folder, 'runs', run, 'metrics.jsonl'), 'utf8')
       .trimEnd()

@@ -1,17 +1,27 @@
 // How the command line speaks: help, mistakes, exit codes and JSON, whatever the verb.
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { EXIT, exitCodeOf } from '../../src/cli/exit-codes.js';
 import { HeddleError } from '../../src/errors.js';
 import { version } from '../../src/version.js';
-import { errorOf, heddle, root } from './run-cli.js';
+import { cleanEnvironment, errorOf, heddle, root, temporaryFolder } from './run-cli.js';
 
 describe('help', () => {
   it('is what heddle alone prints, with every verb, examples and the exit codes', async () => {
     const { code, stdout } = await heddle([]);
     expect(code).toBe(0);
-    for (const text of ['simulate', 'bench', 'doctor', 'build-native', 'Examples:', '130 interrupted'])
+    for (const text of [
+      'simulate',
+      'bench',
+      'doctor',
+      'build-native',
+      'Examples:',
+      'disk full',
+      '130 interrupted',
+    ])
       expect(stdout).toContain(text);
   });
 
@@ -31,6 +41,15 @@ describe('help', () => {
     expect(stdout).toContain('Examples:');
   });
 
+  it('is found for a verb and what is below it, and for nothing else', async () => {
+    expect((await heddle(['help', 'bench', 'kernels'])).stdout).toContain('Usage: heddle bench kernels');
+    const wrong = await heddle(['help', 'mrge']);
+    expect(wrong.code).toBe(2);
+    expect(wrong.stdout).toBe('');
+    expect(wrong.stderr).toContain('there is no verb "mrge"');
+    expect(wrong.stderr).toContain('did you mean merge?');
+  });
+
   it('says the version of package.json', async () => {
     const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
     expect((await heddle(['--version'])).stdout.trim()).toBe(manifest.version);
@@ -38,11 +57,15 @@ describe('help', () => {
   });
 });
 
-describe('a mistake on the command line', () => {
+describe('a mistake on the command line', async () => {
+  const folder = await temporaryFolder();
+  await writeFile(join(folder, 'empty.yml'), ' \n');
+
   it.each([
     [['simulat', 'mnist-2nn'], "unknown command 'simulat'", 'simulate'],
     [['doctor', '--backnd', 'wasm'], "unknown option '--backnd'", '--backend'],
     [['bench', 'kernels', '--filtr', 'gemm'], "unknown option '--filtr'", '--filter'],
+    [['bench', 'trainin'], 'bench has no verb "trainin"', 'training'],
     [['simulate', 'mnist-2nn', '--syntetic'], "unknown option '--syntetic'", '--synthetic'],
   ])('%j ends with 2 and names the nearest', async (args, problem, nearest) => {
     const plain = await heddle(args);
@@ -62,11 +85,18 @@ describe('a mistake on the command line', () => {
     [['simulate', 'mnist-2nn', '--workers', '1.5'], 'whole number from 0 to 1024'],
     [['bench', 'kernels', '--seconds', '-1'], 'number above 0'],
     [['simulate'], 'needs a configuration file or a task'],
-    [['simulate', 'mnist-2nn', '--seed', 'abc'], '--seed is "abc"'],
+    [['simulate', 'mnist-2nn', '--seed', 'abc'], 'whole number from 0 to 2^64 - 1'],
     [['simulate', 'mnist-2nn', '--expect', 'abc'], 'neither a fingerprint nor a readable file'],
+    [['simulate', 'mnist-2nn', '--seed', '18446744073709551616'], 'whole number from 0 to 2^64 - 1'],
     [['bench', 'kernels', '--filter', 'nonsense'], 'no timed kernel'],
+    [['merge', 'nowhere.yml', 'out'], 'nowhere.yml cannot be read: there is nothing at this path'],
+    [['merge', '.', 'out'], '. cannot be read: it is a folder'],
+    [['merge', 'empty.yml', 'out'], 'empty.yml is empty'],
+    [['merge', 'empty.yml', 'out', '--raw-tensors', 'all'], 'Allowed choices are error, union, intersection'],
+    [['evolve', 'nowhere.yaml', 'out'], 'nowhere.yaml cannot be read: there is nothing at this path'],
+    [['soup', 'a', '--out', 'b', '--module', 'nowhere.mjs'], 'nowhere.mjs is not there'],
   ])('%j says what is allowed', async (args, problem) => {
-    const result = await heddle([...args, '--json']);
+    const result = await heddle([...args, '--json'], { cwd: folder });
     expect(result.code).toBe(2);
     expect(errorOf(result).message).toContain(problem);
     expect(errorOf(result).hint).not.toBe('');
@@ -90,6 +120,23 @@ describe('a mistake on the command line', () => {
   });
 });
 
+describe.runIf(process.platform === 'linux')('a reader that has gone', () => {
+  it.each([
+    ['--help', 0],
+    ['simulate --json', 2],
+    ['simulate', 2],
+  ])('changes neither exit code nor work: heddle %s', async (line, exit) => {
+    // Both streams go to a pipe that nobody reads: `true` has ended before node has started.
+    const script = `"${process.execPath}" "${join(root, 'bin', 'heddle.js')}" ${line} 2>&1 | true; exit \${PIPESTATUS[0]}`;
+    const code = await new Promise((resolve) => {
+      const child = execFile('bash', ['-c', script], { env: cleanEnvironment() }, () =>
+        resolve(child.exitCode),
+      );
+    });
+    expect(code).toBe(exit);
+  });
+});
+
 describe('exit codes', () => {
   it.each([
     ['ERR_CONFIG', 2],
@@ -104,7 +151,8 @@ describe('exit codes', () => {
     ['ERR_PRIVACY_BUDGET', 9],
     ['ERR_RUN_ABORTED', 130],
     ['ERR_USER_CODE', 1],
-    ['ERR_DISK_FULL', 1],
+    ['ERR_DISK_FULL', 3],
+    ['ERR_IO_ERROR', 3],
   ])('%s ends a verb with %i', (code, exit) => {
     expect(exitCodeOf(new HeddleError(code, 'problem', 'mend'))).toBe(exit);
   });

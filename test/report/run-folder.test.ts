@@ -221,6 +221,14 @@ describe('when the disk fills up', () => {
     expect(full.length).toBeLessThan(34);
   });
 
+  it.runIf(process.platform === 'linux').each(['dir', 'path'])(
+    'refuses a %s where none can be made',
+    async (key) => {
+      const below = createRunFolder({ ...options(), [key]: '/proc/heddle/runs' });
+      await expect(below).rejects.toMatchObject({ code: 'ERR_RUN_FOLDER' });
+    },
+  );
+
   it.each([
     ['EDQUOT', 'ERR_DISK_FULL'],
     ['EROFS', 'ERR_RUN_FOLDER_READ_ONLY'],

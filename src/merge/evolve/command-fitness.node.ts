@@ -111,7 +111,14 @@ function runCommand(
     };
     child.on('error', (error) =>
       settle(() =>
-        reject(new FitnessCommandError(`${program} cannot be started: ${error.message}`, '', error)),
+        reject(
+          new FitnessCommandError(
+            `${program} cannot be started: ${error.message}`,
+            '',
+            error,
+            'name a program that is on the PATH, or give its path; it is started without a shell',
+          ),
+        ),
       ),
     );
     child.on('close', (code, killedBy) =>

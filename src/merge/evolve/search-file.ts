@@ -160,7 +160,9 @@ export function parseSearchFile(text: string, source: string): SearchFile {
           {
             ...originAt(root, issue.path),
             path: verbatimPath(issue.path),
-            message: `is wrong: ${issue.message}`,
+            message: issue.message.endsWith('received undefined')
+              ? 'is missing'
+              : `is wrong: ${issue.message}`,
             hint: 'see `heddle evolve --help` for the keys and their values',
           },
         ];

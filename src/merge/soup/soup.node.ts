@@ -1,11 +1,17 @@
 /** Greedy soup of models on disk. Every candidate is a recipe, so that the model that was scored is the model that is written. */
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { type SoupTrace, selectSoup } from '../../combine/merge/greedy-soup.js';
 import { InvalidArgumentError } from '../../errors.js';
 import { modelIoError } from '../../tensor/safetensors/io-error.js';
+import {
+  makeFolder,
+  refuseExisting,
+  refuseInputs,
+  removeEmpty,
+} from '../../tensor/safetensors/output-folder.node.js';
 import { openModel } from '../../tensor/safetensors/reader.node.js';
 import { mergeRecipe } from '../merge.node.js';
 import type { MergeOptions } from '../merge-options.node.js';
@@ -63,7 +69,8 @@ const RECIPE_FILE = 'recipe.yaml';
  * the cost of reading them again.
  *
  * @param models - folders of at least one model, all of one architecture, none twice.
- * @throws {InvalidArgumentError} for models or scores that cannot be; {SoupTraceError} for a trace of another soup; as `mergeRecipe`.
+ * @throws {InvalidArgumentError} for models or scores that cannot be; {SoupTraceError} for a trace of another soup; as `mergeRecipe`, for
+ *   the folder before anything is scored.
  * @see Wortsman et al. 2022, "Model soups" (arXiv 2203.05482), recipe 1.
  * @example await soupModels(['a', 'b', 'c'], 'soup', { score: ({ recipe }) => accuracyOf(recipe) });
  */
@@ -82,40 +89,62 @@ export async function soupModels(
   const before = await earlierTrace(tracePath, definition, options);
   // Models that do not go together are found before any is scored.
   await planRecipe(soupRecipe(paths, options.dtype), { memory: options.memory, recipeName: RECIPE_FILE });
-  await mkdir(folder, { recursive: true });
-  const file = ({ scores, steps }: SoupTrace): SoupFile => ({
-    ...{ version: 1, definition, models: [...models], acceptEqual },
-    scores: [...scores],
-    steps: [...steps],
-  });
-  const selection = await selectSoup({
-    count: paths.length,
-    ...{ acceptEqual, signal, ...(before && { trace: before }) },
-    score: (indices) => {
-      const ingredients = indices.map((k) => paths[k]);
-      return score({ ingredients, recipe: soupRecipe(ingredients, options.dtype), signal });
-    },
-    async onStep(trace) {
-      await writeWholeFile(tracePath, jsonText(file(trace)));
-      onStep?.(trace);
-    },
-  });
-  const chosen = selection.ingredients.map((k) => paths[k]);
-  const recipe = soupRecipe(chosen, options.dtype);
-  const { memory, workers, shardSize, overwrite, sync, onProgress, backend, isa } = options;
-  const ingredients = selection.ingredients.map((k) => models[k]);
-  // Before the model: whoever finds the model finds what it is made of.
-  await writeWholeFile(join(folder, RECIPE_FILE), recipe);
-  await writeWholeFile(
-    tracePath,
-    jsonText({ ...file(selection.trace), ingredients, score: selection.score }),
-  );
-  const merge = await mergeRecipe(recipe, folder, {
-    ...{ memory, workers, shardSize, overwrite, sync, signal, onProgress, backend, isa },
-    recipeName: RECIPE_FILE,
-    resume: options.resume,
-  });
-  return { folder, ingredients, score: selection.score, trace: selection.trace, merge };
+  const made = await prepareFolder(folder, paths, options);
+  try {
+    const file = ({ scores, steps }: SoupTrace): SoupFile => ({
+      ...{ version: 1, definition, models: [...models], acceptEqual },
+      scores: [...scores],
+      steps: [...steps],
+    });
+    const selection = await selectSoup({
+      count: paths.length,
+      ...{ acceptEqual, signal, ...(before && { trace: before }) },
+      score: (indices) => {
+        const ingredients = indices.map((k) => paths[k]);
+        return score({ ingredients, recipe: soupRecipe(ingredients, options.dtype), signal });
+      },
+      async onStep(trace) {
+        await writeWholeFile(tracePath, jsonText(file(trace)));
+        onStep?.(trace);
+      },
+    });
+    const chosen = selection.ingredients.map((k) => paths[k]);
+    const recipe = soupRecipe(chosen, options.dtype);
+    const { memory, workers, shardSize, overwrite, sync, onProgress, backend, isa } = options;
+    const ingredients = selection.ingredients.map((k) => models[k]);
+    // Before the model: whoever finds the model finds what it is made of.
+    await writeWholeFile(join(folder, RECIPE_FILE), recipe);
+    await writeWholeFile(
+      tracePath,
+      jsonText({ ...file(selection.trace), ingredients, score: selection.score }),
+    );
+    const merge = await mergeRecipe(recipe, folder, {
+      ...{ memory, workers, shardSize, overwrite, sync, signal, onProgress, backend, isa },
+      recipeName: RECIPE_FILE,
+      resume: options.resume,
+    });
+    return { folder, ingredients, score: selection.score, trace: selection.trace, merge };
+  } catch (error) {
+    await removeEmpty(made);
+    throw error;
+  }
+}
+
+/** Finds before anything is scored what would be refused once everything is: a folder of an input, of another model, or none at all. */
+async function prepareFolder(
+  folder: string,
+  models: readonly string[],
+  { overwrite = false, resume = false }: SoupOptions,
+): Promise<string[]> {
+  try {
+    await refuseInputs(folder, models);
+    const made = await makeFolder(folder);
+    // An interrupted run may have brought a part of its model into place.
+    if (!overwrite && !resume) await refuseExisting(folder);
+    return made;
+  } catch (error) {
+    throw modelIoError(error, 'writing', folder);
+  }
 }
 
 /** The mean of models as a recipe, whole models by absolute path. */
@@ -155,7 +184,9 @@ async function earlierTrace(
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    const errno = error instanceof Error && 'code' in error ? String(error.code) : '';
+    // Where no folder can be, that is said when it is made.
+    if (['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'].includes(errno)) return undefined;
     throw modelIoError(error, 'reading', path);
   }
   if (!resume)

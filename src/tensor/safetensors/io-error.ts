@@ -57,14 +57,23 @@ const WRITING: Readonly<Record<string, Cause>> = {
   EPERM: denied('write'),
   ENOTDIR: notFolder,
   EEXIST: notFolder,
+  ENAMETOOLONG: {
+    code: 'ERR_OUTPUT_FOLDER',
+    problem: 'a name in the path is too long for the file system',
+    hint: 'choose a folder with a shorter name',
+  },
+};
+
+const nothing: Cause = {
+  code: 'ERR_MODEL_NOT_FOUND',
+  problem: 'there is nothing at this path',
+  hint: 'check the path; it is relative to the working folder',
 };
 
 const READING: Readonly<Record<string, Cause>> = {
-  ENOENT: {
-    code: 'ERR_MODEL_NOT_FOUND',
-    problem: 'there is nothing at this path',
-    hint: 'check the path; it is relative to the working folder',
-  },
+  ENOENT: nothing,
+  ENOTDIR: nothing,
+  ENAMETOOLONG: nothing,
   EACCES: denied('read'),
   EPERM: denied('read'),
 };

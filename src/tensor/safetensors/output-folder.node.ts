@@ -19,17 +19,28 @@ export const REPLACED = 'replaced';
  *
  * @returns those that were not there, the outermost first.
  */
-export async function makeFolder(path: string): Promise<string[]> {
+export async function makeFolder(
+  path: string,
+  makeOne: (path: string) => Promise<unknown> = (one) => mkdir(one),
+): Promise<string[]> {
   try {
-    await mkdir(path);
+    await makeOne(path);
     return [path];
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'EEXIST' && (await exists(join(path, '.')))) return [];
+    if (code === 'EEXIST' && (await isFolder(path))) return [];
     if (code !== 'ENOENT' || (await exists(dirname(path)))) throw error;
-    const outer = await makeFolder(dirname(path));
-    return [...outer, ...(await makeFolder(path))];
+    const outer = await makeFolder(dirname(path), makeOne);
+    return [...outer, ...(await makeFolder(path, makeOne))];
   }
+}
+
+/** Not for a link that leads nowhere. */
+function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (there) => there.isDirectory(),
+    () => false,
+  );
 }
 
 /** Removes folders that `makeFolder` made, as far as nothing was put into them. */
@@ -47,7 +58,7 @@ export async function refuseExisting(folder: string): Promise<void> {
     throw new ModelFileError(
       'ERR_OUTPUT_EXISTS',
       `${folder} holds a model already (${model})`,
-      'choose another folder, remove the model there, or ask to overwrite it',
+      'choose another folder, remove the model there, or replace it with --overwrite (option overwrite)',
       { model: folder, file: model },
     );
 }

@@ -1,7 +1,15 @@
 /** Greedy soup of folders: the golden decisions, the bytes of a merge, interruption at every step. */
-import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { greedySoup } from '../../../src/combine/merge/greedy-soup.js';
@@ -133,6 +141,30 @@ describe('soupModels', async () => {
       for (const file of ['model.safetensors', 'soup.json', 'recipe.yaml'])
         expect(readFileSync(join(out, file)).equals(readFileSync(join(whole, file))), file).toBe(true);
     }
+  });
+
+  it('refuses the folder of an input, of another model, or none at all before it scores', async () => {
+    scored = [];
+    const refused = (out: string) => soupModels(models, out, { score }).catch((error: unknown) => error);
+    expect(await refused(models[2])).toMatchObject({ code: 'ERR_OUTPUT_IS_INPUT' });
+    const taken = writeFiles(fresh(), {
+      'model.safetensors': readFileSync(join(models[0], 'model.safetensors')),
+    });
+    expect(await refused(taken)).toMatchObject({ code: 'ERR_OUTPUT_EXISTS' });
+    const file = join(models[0], 'model.safetensors');
+    expect(await refused(file)).toMatchObject({ code: 'ERR_OUTPUT_FOLDER' });
+    expect(await refused(join(file, 'soup'))).toMatchObject({ code: 'ERR_OUTPUT_FOLDER' });
+    expect(await refused(join(home, 'x'.repeat(300)))).toMatchObject({ code: 'ERR_OUTPUT_FOLDER' });
+    expect(scored).toEqual([]);
+    expect(readdirSync(taken)).toEqual(['model.safetensors']);
+    expect(readdirSync(models[2])).toEqual(['model.safetensors']);
+  });
+
+  it('leaves no folder where nothing could be scored', async () => {
+    const out = join(fresh(), 'deep');
+    const failing = soupModels(models, out, { score: () => Promise.reject(new Error('no judge')) });
+    await expect(failing).rejects.toThrow('no judge');
+    expect(existsSync(dirname(out))).toBe(false);
   });
 
   it('takes in equals only when asked to', async () => {
