@@ -14,7 +14,7 @@ export function runNotes(plan: MergePlan, { tensors }: StreamResult): string[] {
   const notes: string[] = [];
   // Over all elements: norms and biases alone are often far from the base and do no harm.
   const dropped = tensors.filter(
-    ({ method, statistics }) => /^dare/.test(method) && statistics !== undefined,
+    ({ method, statistics }) => /^dare/.test(method) && statistics?.meanDelta !== undefined,
   );
   const elements = dropped.reduce((sum, { size }) => sum + size, 0);
   const mean =

@@ -17,6 +17,7 @@ import {
   pick,
   required,
 } from './parameters.js';
+import { SignConflicts } from './sign-conflicts.js';
 import type { OnNonFinite, Sparsifier } from './sparsifiers.js';
 
 const kNoBase = new Float32Array(0);
@@ -114,12 +115,18 @@ export function planTaskVectors(
   // Task vectors of a piece, and one that is masked: more than the usual where rows are.
   const pieces = step > kPiece ? 4 * step * (others.length + 1) : 0;
   const deltas = others.map(() => new Float32Array(0));
+  const conflicts = rules.elect && !alone ? new SignConflicts() : undefined;
   let scales: Float64Array | undefined;
   return {
     alignment,
     workingBytes: pieces + (rules.workingBytes ?? 0),
     passes,
-    ...(measured.length > 0 && { statistics: () => magnitudes(measured, context.size) }),
+    ...((conflicts || measured.length > 0) && {
+      statistics: () => ({
+        ...(measured.length > 0 && magnitudes(measured, context.size)),
+        ...(conflicts && { signConflicts: conflicts.share }),
+      }),
+    }),
     ...(sparsifiers.some((s) => s?.kept !== undefined) && keptOf(context, others, sparsifiers)),
     combine(out, inputs, offset) {
       scales ??= scaled();
@@ -140,6 +147,7 @@ export function planTaskVectors(
             if (sparsifier) sparsifier.apply(pieces[i], x, from, offset + begin);
             else kernels.subtractF32(pieces[i], x, from);
           });
+          conflicts?.count(pieces, weights, (offset + begin) / step);
           const target = out.subarray(begin, end);
           if (rules.elect && scales)
             kernels.electMeanF32(
