@@ -3,11 +3,10 @@ import type { Kernels } from '../../kernels/kernels.js';
 import type { MergePlan, OutputTensor } from '../plan.js';
 import { trimmedPools } from './trim-pools.js';
 
-/** What a method is told of a planned tensor. */
-export function tensorContext(plan: MergePlan, output: OutputTensor, kernels: Kernels): TensorContext {
+/** What a method is told of a planned tensor, but for the kernels. */
+export function tensorFacts(plan: MergePlan, output: OutputTensor): Omit<TensorContext, 'kernels'> {
   const { name, shape, inputs, base, perModel, global } = output;
   return {
-    kernels,
     tensor: name,
     shape,
     size: shape.reduce((product, size) => product * size, 1),
@@ -18,6 +17,10 @@ export function tensorContext(plan: MergePlan, output: OutputTensor, kernels: Ke
     seed: plan.seed,
     strict: plan.strict,
   };
+}
+
+export function tensorContext(plan: MergePlan, output: OutputTensor, kernels: Kernels): TensorContext {
+  return { kernels, ...tensorFacts(plan, output) };
 }
 
 /**

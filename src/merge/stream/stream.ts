@@ -3,6 +3,7 @@ import { bytesOf } from '../../tensor/safetensors/dtype.js';
 import type { ModelWriter } from '../../tensor/safetensors/writer.js';
 import { MergeError } from '../errors.js';
 import type { MergePlan, OutputTensor } from '../plan.js';
+import { tensorFacts } from '../planner/context.js';
 import { isAltered } from './altered-input.js';
 import { NonFiniteOutputError } from './errors.js';
 import type { Lane } from './lane.js';
@@ -251,18 +252,10 @@ function isCopied({ method, inputs: [first], dtype }: OutputTensor): boolean {
 
 /** What a lane is told of a tensor. */
 export function startOf(plan: MergePlan, output: OutputTensor): TaskStart {
-  const { name, shape, method, inputs, base, perModel, global, mathDtype, dtype, measurements = 0 } = output;
+  const { method, inputs, base, mathDtype, dtype, measurements = 0 } = output;
   return {
+    ...tensorFacts(plan, output),
     method: method?.name,
-    tensor: name,
-    shape,
-    size: sizeOf(shape),
-    models: inputs.map(({ model }) => plan.models[model].reference),
-    base,
-    perModel,
-    global,
-    seed: plan.seed,
-    strict: plan.strict,
     inputs: inputs.map((input) => (isAltered(input) ? 'F32' : input.dtype)),
     rounding: mathDtype === 'BF16' || mathDtype === 'F16' ? mathDtype : undefined,
     rounded: inputs.length - measurements,
