@@ -105,27 +105,39 @@ describe('recipes over files in memory', () => {
     },
   );
 
-  it.each(['BF16', 'F16'] as const)(
-    'and functions round wider models to a base of %s alike',
-    async (dtype) => {
+  it.each([
+    ['BF16', 'task_arithmetic', ''],
+    ['F16', 'task_arithmetic', ''],
+    ['BF16', 'ties', 'parameters: {density: 0.3, trim_scope: model}'],
+  ] as const)(
+    'and functions round wider models to a base of %s alike: %s %s',
+    async (dtype, method, more) => {
       const folder = await temporaryFolder();
       await writeFamily(folder, 2);
       const base = await readModel(join(folder, 'base'));
       const narrow = new Map([...base.tensors].map(([name, tensor]) => [name, { ...tensor, dtype }]));
       await writeModel(join(folder, 'narrow'), { ...base, tensors: narrow }, { sync: false });
       const models = ['tune1', 'tune2'].map((name) => `- {model: ${name}, parameters: {weight: 0.5}}`);
-      const recipe = `merge_method: task_arithmetic\nbase_model: narrow\nmodels:\n${models.join('\n')}\n`;
-      await mergeRecipe(recipe, join(folder, 'out'), { baseFolder: folder, sync: false });
+      const recipe = `merge_method: ${method}\nbase_model: narrow\nmodels:\n${models.join('\n')}\n${more}\n`;
+      await mergeRecipe(recipe, join(folder, 'out'), { baseFolder: folder, workers: 0, sync: false });
       const [origin, ...tunes] = await Promise.all(
         ['narrow', 'tune1', 'tune2'].map((name) => readModel(join(folder, name))),
       );
-      const before = tunes.map(({ tensors }) => [...tensors].map(([, { values }]) => values.slice()));
-      const merged = mergeModels(tunes, { method: 'task_arithmetic', base: origin, weight: 0.5 });
+      const bytesOf = (): Buffer[] =>
+        tunes.flatMap(({ tensors }) =>
+          [...tensors.values()].map(({ values }) => Buffer.from(values.slice().buffer)),
+        );
+      const before = bytesOf();
+      const options = { base: origin, weight: 0.5 };
+      const merged =
+        method === 'ties'
+          ? mergeModels(tunes, { method, ...options, density: 0.3, trimScope: 'model' })
+          : mergeModels(tunes, { method, ...options });
       await writeModel(join(folder, 'written'), merged, { sync: false });
       const read = (name: string): Buffer => readFileSync(join(folder, name, 'model.safetensors'));
       expect(Buffer.compare(read('written'), read('out'))).toBe(0);
       // The models are what they were.
-      expect(tunes.map(({ tensors }) => [...tensors].map(([, { values }]) => values))).toEqual(before);
+      expect(bytesOf().every((bytes, i) => bytes.equals(before[i]))).toBe(true);
     },
   );
 

@@ -1,6 +1,6 @@
 /** The computing side's view of its inputs: stored bytes, handed over or read from files, as float32. */
 import type { Kernels } from '../../kernels/kernels.js';
-import { type Codec, createCodec } from '../../tensor/safetensors/codecs.js';
+import { createCodec, roundTo } from '../../tensor/safetensors/codecs.js';
 import { bytesOf } from '../../tensor/safetensors/dtype.js';
 import type { FileAccess } from '../../tensor/safetensors/file-range.js';
 import type { Scratch } from './scratch.js';
@@ -56,10 +56,4 @@ export function createStoredInputs(
 export function filesOf(files: FileAccess | undefined): FileAccess {
   if (files === undefined) throw new Error('this thread reaches no files');
   return files;
-}
-
-function roundTo(codec: Codec, x: Float32Array): void {
-  const bytes = new Uint8Array(x.length * codec.width);
-  codec.narrow(bytes, x);
-  codec.widen(x, bytes);
 }
