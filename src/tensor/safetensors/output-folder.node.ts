@@ -121,12 +121,12 @@ export async function reveal(folder: string, { away, names }: RevealSteps, sync:
   const replaced = join(partial, REPLACED);
   if (away.length > 0) await mkdir(replaced, { recursive: true });
   for (const name of away)
-    if (!(await exists(join(replaced, name))) && (await exists(join(folder, name))))
+    if (!(await isThere(join(replaced, name))) && (await isThere(join(folder, name))))
       await rename(join(folder, name), join(replaced, name));
   // A new shard must not reach the disk before the old index has left it.
   if (sync && away.length > 0) await syncFolder(folder);
   for (const name of names)
-    if (await exists(join(partial, name))) await rename(join(partial, name), join(folder, name));
+    if (await isThere(join(partial, name))) await rename(join(partial, name), join(folder, name));
   if (sync) await syncFolder(folder);
   // The model is whole from here on; what cannot be removed is hidden and harmless.
   try {
@@ -136,6 +136,13 @@ export async function reveal(folder: string, { away, names }: RevealSteps, sync:
   } catch {
     // The next writer of the folder finds nothing left to rename, and tries again.
   }
+}
+
+/** Removes what is unfinished. Its journal goes first: without the files that it names it would have the next writer lose a model. */
+export async function discardPartial(folder: string): Promise<void> {
+  const partial = join(folder, PARTIAL);
+  await rm(join(partial, JOURNAL), { force: true });
+  await rm(partial, { recursive: true, force: true });
 }
 
 /** Makes renames and new names durable. Windows and some network file systems cannot sync a folder, and order renames anyway. */
@@ -157,4 +164,15 @@ export async function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+/** As `exists`, but where the disk does not say: a file that counted as missing would be removed with the hidden folder. */
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false;
+    throw error;
+  }
 }

@@ -6,7 +6,7 @@
  * writer of the folder does those that are left.
  */
 import { createHash } from 'node:crypto';
-import { copyFile, type FileHandle, mkdir, open, rm, stat } from 'node:fs/promises';
+import { copyFile, type FileHandle, mkdir, open, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { InvalidArgumentError } from '../../errors.js';
 import { type Claim, claimFolder } from './claim.node.js';
@@ -22,6 +22,7 @@ import {
   readJournal,
 } from './journal.node.js';
 import {
+  discardPartial,
   exists,
   JOURNAL,
   makeFolder,
@@ -78,7 +79,7 @@ export async function createModelWriter(
     if (!options.overwrite) await refuseExisting(folder);
     const resumes = same && earlier.reveal === undefined && (await filesAreThere(partial, layout));
     if (!resumes) {
-      await rm(partial, { recursive: true, force: true });
+      await discardPartial(folder);
       await refuseFull(
         folder,
         layout.files.reduce((sum, { bytes }) => sum + bytes, 0),
@@ -89,7 +90,7 @@ export async function createModelWriter(
     const journal = await createJournal(journalPath, key, resumes ? earlier : undefined);
     return releasing(claim, made, await openWriter(folder, layout, journal, sync));
   } catch (error) {
-    if (isNew) await rm(partial, { recursive: true, force: true }).catch(() => undefined);
+    if (isNew) await discardPartial(folder).catch(() => undefined);
     await claim?.release();
     await removeEmpty(made);
     throw wrap(error, folder);
@@ -337,7 +338,7 @@ async function openWriter(
       const remove = state === 'open' && !keep;
       state = 'closed';
       await closeFiles();
-      if (remove) await rm(partial, { recursive: true, force: true }).catch(() => undefined);
+      if (remove) await discardPartial(folder).catch(() => undefined);
     },
   };
 }

@@ -1,12 +1,12 @@
 // Writes a model with the writer of the module given. At the file operation asked for it kills itself, or that and all later ones fail; prints how
-// many operations there were before the commit and in all, or the code of the error.
+// many operations there were before the commit and in all, or the code of the error. Calls in `failing`, as `rm journal.jsonl`, fail always.
 
 import fs from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 const [, , module, folder, text] = process.argv;
-const { outputs, options, at, errno, backwards } = JSON.parse(text);
+const { outputs, options, at, errno, backwards, failing = [] } = JSON.parse(text);
 let operations = 0;
 let armed = false;
 function count() {
@@ -16,7 +16,16 @@ function count() {
   if (errno !== undefined && number >= at) throw Object.assign(new Error(errno), { code: errno });
 }
 
-const { open, rename, mkdir, rm } = fs;
+function fail(call, path) {
+  if (armed && failing.includes(`${call} ${basename(path)}`))
+    throw Object.assign(new Error('EIO'), { code: 'EIO' });
+}
+
+const { open, rename, mkdir, rm, stat } = fs;
+fs.stat = async (path, ...args) => {
+  fail('stat', path);
+  return stat(path, ...args);
+};
 for (const [name, original] of Object.entries({ rename, mkdir }))
   fs[name] = async (...args) => {
     count();
@@ -24,7 +33,8 @@ for (const [name, original] of Object.entries({ rename, mkdir }))
   };
 // Removing needs no space. A folder is removed entry by entry, in either order: the system promises none.
 fs.rm = async (path, options = {}) => {
-  const isFolder = await fs.stat(path).then(
+  fail('rm', path);
+  const isFolder = await stat(path).then(
     (each) => each.isDirectory(),
     () => false,
   );
@@ -45,6 +55,11 @@ fs.open = async (...args) => {
       return method(...received);
     };
   }
+  const datasync = handle.datasync.bind(handle);
+  handle.datasync = async () => {
+    fail('datasync', args[0]);
+    return datasync();
+  };
   return handle;
 };
 syncBuiltinESMExports();

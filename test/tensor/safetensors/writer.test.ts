@@ -392,6 +392,8 @@ describe('a writer that is killed', () => {
     readonly errno?: string;
     /** Whether folders are removed from their last entry on. */
     readonly backwards?: boolean;
+    /** Calls that fail with EIO, as `rm journal.jsonl`. */
+    readonly failing?: readonly string[];
   }
   const run = (death: Death, options: ModelWriterOptions) =>
     new Promise<{ code: number | null; stdout: string }>((resolve) => {
@@ -460,6 +462,28 @@ describe('a writer that is killed', () => {
     // A single file alone is replaced in one step; else there is a moment without a model.
     const states = before === 0 && after === 0 ? ['1', '2'] : ['1', '2', 'ERR_MODEL_NOT_FOUND'];
     expect([...seen].sort()).toEqual(states);
+  });
+
+  // The journal is written under the name that it has until it is whole.
+  it.each([
+    [['rm journal.jsonl']],
+    [['datasync journal.jsonl.tmp', 'rm journal.jsonl']],
+    [['stat model-00002-of-00003.safetensors']],
+    [['stat model.safetensors.index.json']],
+  ])('or whose disk fails at %s loses neither model, and replaces none unasked', async (failing) => {
+    for (const backwards of [false, true]) {
+      rmSync(out, { recursive: true, force: true });
+      const options = { shardSize: 420, planKey: 'p', overwrite: true };
+      await writeAll({ ...options, sync: false }, 2);
+      const files = readdirSync(out).length;
+      // Again and again, each time over what the last one left.
+      for (let turn = 0; turn < 3; turn++) await run({ at: -1, failing, backwards }, options);
+      await expect(createModelWriter(out, outputs)).rejects.toMatchObject({ code: 'ERR_OUTPUT_EXISTS' });
+      expect(await stateOf(out)).toMatch(/^[12]$/);
+      expect(readdirSync(out).filter((name) => name.endsWith('s') || name.endsWith('json'))).toHaveLength(
+        files,
+      );
+    }
   });
 
   it('brings a config and its tensors together', async () => {
