@@ -16,18 +16,22 @@ export const slices = (arrays: readonly Float32Array[], begin: number, end: numb
     ? [...arrays]
     : arrays.map((array) => array.subarray(begin, end));
 
+/** Blocks that no pass holds: new ones for every tensor, left to the garbage collector, would come on top of a memory budget. */
+const spareBlocks: Float32Array[] = [];
+
 /**
  * A statistics pass over whole blocks of 65,536 elements, counted from the start of the tensor: what is left of a block at the end
  * of a chunk waits for the next. Chunks that are multiples of the block are passed on uncopied.
  *
  * @param size - elements of the tensor.
+ * @param accept - keeps none of what it is given.
  */
 export function blockedPass(
   size: number,
   accept: (inputs: readonly Float32Array[], offset: number) => void,
   end?: () => void,
 ): StatisticsPass {
-  let held: Float32Array[] = [];
+  const held: Float32Array[] = [];
   let heldCount = 0;
   let heldOffset = 0;
   return {
@@ -44,7 +48,7 @@ export function blockedPass(
           at += whole;
           continue;
         }
-        if (held.length === 0) held = inputs.map(() => new Float32Array(kBlock));
+        if (held.length === 0) held.push(...inputs.map(() => spareBlocks.pop() ?? new Float32Array(kBlock)));
         if (heldCount === 0) heldOffset = position;
         const count = Math.min(kBlock - inBlock, left);
         for (let k = 0; k < held.length; k++) held[k].set(inputs[k].subarray(at, at + count), heldCount);
@@ -58,6 +62,7 @@ export function blockedPass(
           heldCount = 0;
         }
       }
+      if (offset + length === size) spareBlocks.push(...held.splice(0));
     },
     end,
   };

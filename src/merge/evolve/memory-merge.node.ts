@@ -16,7 +16,7 @@ import { planMerge } from '../planner/planner.js';
 import { parseRecipe } from '../recipe/parse.js';
 import { referencesOf } from '../recipe/recipe.js';
 import { runPlan } from '../sidecars/run.js';
-import { createInlineLane, type Lane } from '../stream/lane.js';
+import { createInlineLane } from '../stream/lane.js';
 import { planMemory } from '../stream/memory.js';
 
 export interface MemoryTensor {
@@ -53,7 +53,8 @@ export function createMemoryMerger(kernels: Kernels, options: MemoryMergerOption
   let held = new Map<string, { key: string; tensor: MemoryTensor }>();
   let before: Promise<unknown> = Promise.resolve();
   let merged = 0;
-  const lane = reusedLane(kernels);
+  // One for all candidates: its slots are far larger than the tensors of a small model, and would be cleared anew for each.
+  const lane = createInlineLane(kernels);
 
   const modelsOf = async (recipe: ReturnType<typeof parseRecipe>): Promise<OpenedModels> => {
     const key = JSON.stringify(referencesOf(recipe).map(({ text }) => text));
@@ -74,8 +75,7 @@ export function createMemoryMerger(kernels: Kernels, options: MemoryMergerOption
     const memory = planMemory(plan, BUFFER_BYTES);
     const target = memoryWriter(plan, held);
     try {
-      const lanes = [lane.again()];
-      await runPlan({ plan, sources, writer: target.writer, lanes, memory, kernels, signal });
+      await runPlan({ plan, sources, writer: target.writer, lanes: [lane], memory, kernels, signal });
       await Promise.all(sources.map((source) => source.verify()));
     } catch (error) {
       // Half a tensor may stand in what is held.
@@ -107,24 +107,6 @@ export function createMemoryMerger(kernels: Kernels, options: MemoryMergerOption
       held = new Map();
       await lane.dispose();
     },
-  };
-}
-
-/** One lane for all candidates: its buffers are far larger than the tensors of a small model, and would be cleared anew for each. */
-function reusedLane(kernels: Kernels): { again(): Lane; dispose(): Promise<void> } {
-  const lane = createInlineLane(kernels);
-  const buffers: Uint8Array[] = [];
-  return {
-    again() {
-      let next = 0;
-      const allocate = (bytes: number): Uint8Array => {
-        const at = next++;
-        if (!(buffers[at]?.length >= bytes)) buffers[at] = lane.allocate(bytes);
-        return buffers[at].subarray(0, bytes);
-      };
-      return { ...lane, allocate };
-    },
-    dispose: lane.dispose,
   };
 }
 

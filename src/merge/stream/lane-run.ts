@@ -59,35 +59,31 @@ export abstract class LaneRun<B extends Begun> {
 
   /** Keeps one lane busy until nothing is left; the first failure of any lane ends all. */
   async #drive(lane: Lane): Promise<void> {
-    const slots = Array.from({ length: SLOTS }, () => ({
-      bytes: undefined as Uint8Array | undefined,
-      idle: Promise.resolve() as Promise<void>,
-    }));
+    const slots = Array.from({ length: SLOTS }, () => Promise.resolve());
     let turn = 0;
     try {
       for await (const step of this.#steps(lane)) {
-        const slot = slots[turn++ % SLOTS];
-        await slot.idle;
+        const slot = turn++ % SLOTS;
+        await slots[slot];
         this.check();
         const lengths = this.#slotLengths(step);
         const needed = slotFor(lengths);
-        if (needed > (slot.bytes?.length ?? 0))
-          slot.bytes = lane.allocate(Math.max(needed, this.base.memory.slotBytes));
-        const places = carve(slot.bytes ?? new Uint8Array(0), lengths);
+        const bytes = needed > 0 ? Math.max(needed, this.base.memory.slotBytes) : 0;
+        const places = carve(lane.slot(slot, bytes), lengths);
         const { readers, begin, end } = step;
         const read = await Promise.all(
           readers.map((reader, k) => (reader.range ? 0 : reader.read(begin, end, places[k]))),
         );
         this.bytesRead += read.reduce((sum, bytes) => sum + bytes, 0);
         this.check();
-        slot.idle = this.compute(lane, step, places).catch((error: unknown) => this.#fail(error));
+        slots[slot] = this.compute(lane, step, places).catch((error: unknown) => this.#fail(error));
       }
-      await Promise.all(slots.map(({ idle }) => idle));
+      await Promise.all(slots);
       this.check();
     } catch (error) {
       this.#fail(error);
       // Nothing may touch the slots or the writer once the failure is known.
-      await Promise.all(slots.map(({ idle }) => idle));
+      await Promise.all(slots);
       throw this.#failure?.error ?? error;
     }
   }

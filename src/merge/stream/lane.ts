@@ -21,8 +21,8 @@ export interface Lane {
   end(id: number): void;
   /** What was counted since the last time, by key: tensors that were announced to be counted. */
   collect(): Promise<ReadonlyMap<string, Totals>>;
-  /** Memory that the lane reaches without a copy. */
-  allocate(bytes: number): Uint8Array;
+  /** Memory that the lane reaches without a copy, of so many bytes at least: under a number always the same, until it has to grow. */
+  slot(k: number, bytes: number): Uint8Array;
   dispose(): Promise<void>;
 }
 
@@ -81,7 +81,16 @@ export function createInlineLane(
     run: async (id, command) => core.run(id, command),
     end: core.end,
     collect: async () => core.collect(),
-    allocate: (bytes) => new Uint8Array(bytes),
+    slot: reusedSlots((bytes) => new Uint8Array(bytes)),
     dispose: async () => core.dispose(),
+  };
+}
+
+/** The slots of one run after another: those of a sweep, left to the garbage collector, would come on top of the budget. */
+export function reusedSlots(allocate: (bytes: number) => Uint8Array): Lane['slot'] {
+  const slots: Uint8Array[] = [];
+  return (k, bytes) => {
+    if (!(slots[k]?.length >= bytes)) slots[k] = allocate(bytes);
+    return slots[k];
   };
 }

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { Totals } from '../../combine/merge/magnitude-counter.js';
 import { HeddleError } from '../../errors.js';
-import type { Lane } from './lane.js';
+import { type Lane, reusedSlots } from './lane.js';
 import type { ChunkResult, TaskShape } from './task.js';
 import { revivedError, type ThreadMessage, type ThreadReply, type ThreadSetup } from './thread-protocol.js';
 
@@ -70,7 +70,7 @@ export function createThreadLane(setup: ThreadSetup): Lane {
     end: (id) => worker.postMessage({ type: 'end', id } satisfies ThreadMessage),
     collect: () => post({ type: 'collect' }) as Promise<ReadonlyMap<string, Totals>>,
     // Shared, so that bytes are read into it and written from it without a copy to the thread.
-    allocate: (bytes) => new Uint8Array(new SharedArrayBuffer(bytes)),
+    slot: reusedSlots((bytes) => new Uint8Array(new SharedArrayBuffer(bytes))),
     async dispose() {
       disposed = true;
       await worker.terminate();
