@@ -3,8 +3,8 @@ import { bytesOf } from '../../tensor/safetensors/dtype.js';
 import type { OutputTensor } from '../plan.js';
 import type { Lane } from './lane.js';
 import { type Begun, LaneRun, type LaneRunOptions, type Step } from './lane-run.js';
-import { chunkElements } from './memory.js';
-import { readerOf, widthOf } from './readers.js';
+import { type ChunkNeeds, chunkElements } from './memory.js';
+import { type InputReader, readerOf, widthOf } from './readers.js';
 import { type Share, sharesOf } from './schedule.js';
 import { BLOCK } from './scratch.js';
 import { sizeOf, startOf } from './stream.js';
@@ -38,7 +38,7 @@ interface CountShare extends Share {
 class CountRun extends LaneRun<Begun<CountShare>> {
   constructor(
     private readonly options: CountOptions,
-    tensors: readonly CountedTensor[],
+    private readonly tensors: readonly CountedTensor[],
   ) {
     const shares = tensors.flatMap(({ output, counted }) =>
       sharesOf(output, sizeOf(output.shape)).map((share) => ({ ...share, counted })),
@@ -67,7 +67,7 @@ class CountRun extends LaneRun<Begun<CountShare>> {
 
   protected begin(lane: Lane, share: CountShare, id: number): Begun<CountShare> {
     const { output, counted } = share;
-    const readers = output.inputs.map((input) => readerOf(this.options, input, lane.reachesFiles));
+    const readers = this.#readers(output);
     const inputs = readers.map(({ dtype }) => dtype);
     // Its shape is known, and its failure is that of the first chunk.
     lane.begin(id, { ...startOf(this.options.plan, output), inputs, counted }).catch(() => {});
@@ -75,20 +75,33 @@ class CountRun extends LaneRun<Begun<CountShare>> {
   }
 
   protected async *chunks(begun: Begun<CountShare>): AsyncGenerator<Step> {
-    const { output, begin, end } = begun.share;
-    const chunk = chunkElements(this.options.memory, {
-      tensor: output.name,
-      size: end - begin,
-      unit: BLOCK,
-      inputs: begun.readers.length,
-      slotWidth: widthOf(begun.readers, false),
-      fileWidth: widthOf(begun.readers, true),
-      workingBytes: this.options.counterBytes,
-    });
+    const { begin, end } = begun.share;
+    const chunk = chunkElements(this.options.memory, this.#needs(begun.share, begun.readers), () =>
+      this.tensors.map(({ output }) =>
+        this.#needs({ output, begin: 0, end: sizeOf(output.shape) }, this.#readers(output)),
+      ),
+    );
     for (let at = begin; at < end; at += chunk) {
       const to = Math.min(end, at + chunk);
       yield { ...begun, step: 0, times: 1, begin: at, end: to, last: to === end };
     }
+  }
+
+  #readers({ inputs }: OutputTensor): InputReader[] {
+    const [{ reachesFiles }] = this.options.lanes;
+    return inputs.map((input) => readerOf(this.options, input, reachesFiles));
+  }
+
+  #needs({ output, begin, end }: Share, readers: readonly InputReader[]): ChunkNeeds {
+    return {
+      tensor: output.name,
+      size: end - begin,
+      unit: BLOCK,
+      inputs: readers.length,
+      slotWidth: widthOf(readers, false),
+      fileWidth: widthOf(readers, true),
+      workingBytes: this.options.counterBytes,
+    };
   }
 
   protected outputBytes(): number {

@@ -65,28 +65,40 @@ export interface ChunkNeeds {
   readonly workingBytes: number;
 }
 
-/**
- * Elements of a chunk: all where they fit, else as many units as do, and one at the least.
- *
- * @throws {MemoryBudgetError} if not even one unit fits.
- */
-export function chunkElements(
-  memory: MemoryPlan,
-  { tensor, size, unit, inputs, slotWidth, fileWidth, workingBytes }: ChunkNeeds,
-): number {
+/** Bytes that a chunk of one unit takes: in each slot besides what is stored, in the lane besides its slots, and in all. */
+function leastOf({ size, unit, inputs, slotWidth, fileWidth, workingBytes }: ChunkNeeds) {
   const first = Math.min(unit, size);
   // Places are aligned to 64 bytes.
   const aligning = 64 * (inputs + 1);
   // Units beyond the usual piece are read and widened whole.
   const piece = Math.max(0, first - BLOCK) * (4 * (inputs + SCRATCH_VECTORS) + fileWidth);
   const besides = piece + workingBytes;
-  const least = (first * slotWidth + aligning) * SLOTS + besides;
-  if (least > memory.laneBytes)
+  return { aligning, besides, least: (first * slotWidth + aligning) * SLOTS + besides };
+}
+
+/**
+ * Elements of a chunk: all where they fit, else as many units as do, and one at the least.
+ *
+ * @param others - whatever else needs memory in this merge, asked for where the budget is too small: what the error names suffices for all.
+ * @throws {MemoryBudgetError} if not even one unit fits, for the tensor that needs most.
+ */
+export function chunkElements(
+  memory: MemoryPlan,
+  needs: ChunkNeeds,
+  others: () => readonly ChunkNeeds[],
+): number {
+  const { size, unit, slotWidth } = needs;
+  const { aligning, besides, least } = leastOf(needs);
+  if (least > memory.laneBytes) {
+    const [{ tensor, bytes }] = [needs, ...others()]
+      .map((each) => ({ tensor: each.tensor, bytes: leastOf(each).least }))
+      .toSorted((a, b) => b.bytes - a.bytes);
     throw new MemoryBudgetError(
       tensor,
-      memory.fixed + Math.ceil(least / (1 - SPARE)) * memory.lanes,
+      memory.fixed + Math.ceil(bytes / (1 - SPARE)) * memory.lanes,
       memory.budget,
     );
+  }
   const room = Math.min(memory.slotBytes, Math.floor((memory.laneBytes - besides) / SLOTS)) - aligning;
   const most = slotWidth === 0 ? FILE_CHUNK : Math.floor(room / slotWidth);
   return size <= most ? size : Math.max(unit, Math.floor(most / unit) * unit);

@@ -8,11 +8,13 @@ import { isAltered } from './altered-input.js';
 import { NonFiniteOutputError } from './errors.js';
 import type { Lane } from './lane.js';
 import { type Begun as BegunShare, LaneRun, type LaneRunOptions, type Step } from './lane-run.js';
-import { chunkElements } from './memory.js';
+import { type ChunkNeeds, chunkElements } from './memory.js';
 import { readerOf, widthOf } from './readers.js';
 import { type Share, schedule } from './schedule.js';
+import { createScratch } from './scratch.js';
 import type { ChunkResult, TaskShape, TaskStart } from './task.js';
 import { noteOfReport, reportOfNote, type TensorReport } from './tensor-report.js';
+import { TensorTask } from './tensor-task.js';
 
 export interface StreamProgress {
   /** Models are looked at as a whole, before anything is written: `trim_scope: model`. */
@@ -53,6 +55,9 @@ interface Begun extends BegunShare {
   readonly shape: Promise<TaskShape>;
 }
 
+/** Where the bytes of a tensor come from and go to. */
+type Places = Pick<Begun, 'readers' | 'target'>;
+
 /** Nothing is asked of a lane. */
 const COPIED: TaskShape = { unit: 1, passes: 0, workingBytes: 0, inOrder: false };
 
@@ -90,35 +95,35 @@ class StreamRun extends LaneRun<Begun> {
 
   protected begin(lane: Lane, share: Share, id: number): Begun {
     const { output } = share;
-    // Bytes that are only copied, or compared, are needed here.
-    const files = lane.reachesFiles && output.method !== undefined;
-    const readers = output.inputs.map((input) => readerOf(this.options, input, files));
-    const target = files ? this.options.writer.rangeOf?.(output.name) : undefined;
-    if (isCopied(output)) return { share, id, readers, shape: Promise.resolve(COPIED) };
-    const start = {
-      ...startOf(this.options.plan, output),
-      inputs: readers.map(({ dtype }) => dtype),
-      spareBytes: this.options.memory.spareBytes,
-    };
-    const shape = lane.begin(id, start);
+    const places = this.#places(output);
+    if (isCopied(output)) return { ...places, share, id, shape: Promise.resolve(COPIED) };
+    const shape = lane.begin(id, this.#start(output, places));
     shape.catch(() => {});
-    return { share, id, readers, target, shape };
+    return { ...places, share, id, shape };
+  }
+
+  #places(output: OutputTensor): Places {
+    const { lanes, writer } = this.options;
+    // Bytes that are only copied, or compared, are needed here.
+    const files = lanes[0].reachesFiles && output.method !== undefined;
+    return {
+      readers: output.inputs.map((input) => readerOf(this.options, input, files)),
+      target: files ? writer.rangeOf?.(output.name) : undefined,
+    };
+  }
+
+  #start(output: OutputTensor, { readers }: Places): TaskStart {
+    const { plan, memory } = this.options;
+    const inputs = readers.map(({ dtype }) => dtype);
+    return { ...startOf(plan, output), inputs, spareBytes: memory.spareBytes };
   }
 
   protected async *chunks({ shape, ...common }: Begun): AsyncGenerator<Step> {
-    const { share, readers, target } = common;
+    const { share } = common;
     const { output, begin, end } = share;
-    const { unit, passes, workingBytes } = await shape;
-    const outputWidth = bytesOf(output.dtype, 1);
-    const chunk = chunkElements(this.options.memory, {
-      tensor: output.name,
-      size: end - begin,
-      unit,
-      inputs: readers.length,
-      slotWidth: widthOf(readers, false) + (target === undefined ? outputWidth : 0),
-      fileWidth: widthOf(readers, true) + (target === undefined ? 0 : outputWidth),
-      workingBytes,
-    });
+    const known = await shape;
+    const { passes } = known;
+    const chunk = chunkElements(this.options.memory, needsOf(share, common, known), () => this.#allNeeds());
     if (chunk >= end - begin && begin === 0 && end === sizeOf(output.shape)) {
       yield { ...common, step: 'whole', times: passes + 1, begin, end, last: true };
       return;
@@ -135,6 +140,17 @@ class StreamRun extends LaneRun<Begun> {
           last: to === end,
         };
       }
+  }
+
+  #allNeeds(): ChunkNeeds[] {
+    const { kernels } = this.options;
+    return [...this.#left.keys()].map((output) => {
+      const places = this.#places(output);
+      const { shape } = isCopied(output)
+        ? { shape: COPIED }
+        : new TensorTask(this.#start(output, places), output.method, kernels, createScratch(kernels));
+      return needsOf({ output, begin: 0, end: sizeOf(output.shape) }, places, shape);
+    });
   }
 
   protected outputBytes({ target, share, begin, end }: Step): number {
@@ -243,6 +259,23 @@ class StreamRun extends LaneRun<Begun> {
       bytesWritten: this.#bytesWritten,
     });
   }
+}
+
+function needsOf(
+  { output, begin, end }: Share,
+  { readers, target }: Places,
+  { unit, workingBytes }: TaskShape,
+): ChunkNeeds {
+  const outputWidth = bytesOf(output.dtype, 1);
+  return {
+    tensor: output.name,
+    size: end - begin,
+    unit,
+    inputs: readers.length,
+    slotWidth: widthOf(readers, false) + (target === undefined ? outputWidth : 0),
+    fileWidth: widthOf(readers, true) + (target === undefined ? 0 : outputWidth),
+    workingBytes,
+  };
 }
 
 /** Whether the stored bytes are those of the input. */
