@@ -1,16 +1,55 @@
 /** Outputs of a recipe's documents that others use: kept for a later run where the last document was interrupted. */
 import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { exists, PARTIAL } from '../tensor/safetensors/output-folder.node.js';
+import { claimFolder } from '../tensor/safetensors/claim.node.js';
+import { modelIoError } from '../tensor/safetensors/io-error.js';
+import { exists, makeFolder, PARTIAL, removeEmpty } from '../tensor/safetensors/output-folder.node.js';
 import { openModel } from '../tensor/safetensors/reader.node.js';
 import type { MergePlan } from './plan.js';
 
 /** Folder within the output for the intermediate models of a recipe of several documents. */
-export const INTERMEDIATES = '.heddle-intermediates';
+const INTERMEDIATES = '.heddle-intermediates';
 /** File beside an intermediate model that says what it was made of. */
 export const STEP_KEY_FILE = '.heddle-step';
+
+export interface Intermediates {
+  /** Folder of a document's output. */
+  folderOf(name: string): string;
+  /** Gives the folder free; removes the models, and what was made for nothing around them, unless they are kept. */
+  end(how: { readonly keep: boolean }): Promise<void>;
+}
+
+/**
+ * Makes the folder for intermediate models, and holds it until the last document is merged: another merge would remove what this one reads.
+ *
+ * @throws {OutputBusyError} if another merge into the same output has not ended; {ModelFileError} where no folder can be made.
+ */
+export async function claimIntermediates(output: string): Promise<Intermediates> {
+  const folder = join(output, INTERMEDIATES);
+  let made: string[] = [];
+  try {
+    made = await makeFolder(folder);
+    const claim = await claimFolder(folder);
+    return {
+      // No name is that of the folder, of the one above, or of a claim.
+      folderOf: (name) => join(folder, encodeURIComponent(name).replace(/^\./, '%2E')),
+      async end({ keep }) {
+        // What cannot be removed is hidden, and goes with the next merge.
+        if (!keep)
+          for (const name of await readdir(folder).catch(() => []))
+            if (!name.startsWith('.'))
+              await rm(join(folder, name), { recursive: true, force: true }).catch(() => undefined);
+        await claim.release().catch(() => undefined);
+        if (!keep) await removeEmpty(made.length > 0 ? made : [folder]);
+      },
+    };
+  } catch (error) {
+    await removeEmpty(made);
+    throw modelIoError(error, 'writing', output);
+  }
+}
 
 /** Names what an intermediate model is made of: document and inputs by the key of its plan, and the files beside its tensors. */
 export function stepKey(planKey: string, plan: MergePlan, shardSize?: number): string {

@@ -1,5 +1,5 @@
 /** `heddle merge` as a function: recipe in, model folder out. */
-import { readFile, rm, rmdir } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { platform } from '#platform';
 import { recipeMethods } from '../combine/merge/registry.js';
@@ -7,11 +7,11 @@ import { InvalidArgumentError } from '../errors.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { loadBackend, resolveBackend } from '../kernels/select.js';
 import { bytesOf } from '../tensor/safetensors/dtype.js';
-import { exists } from '../tensor/safetensors/output-folder.node.js';
+import { refuseExisting } from '../tensor/safetensors/output-folder.node.js';
 import type { ModelSource } from '../tensor/safetensors/source.js';
 import type { ModelWriter } from '../tensor/safetensors/writer.js';
 import { createModelWriter } from '../tensor/safetensors/writer.node.js';
-import { holdsStep, INTERMEDIATES, STEP_KEY_FILE, stepKey } from './intermediate.node.js';
+import { claimIntermediates, holdsStep, STEP_KEY_FILE, stepKey } from './intermediate.node.js';
 import { DEFAULT_MEMORY, type MergeOptions, readDocuments } from './merge-options.node.js';
 import { CARD_MARK } from './model-card.js';
 import type { MergePlan, PlannedFile } from './plan.js';
@@ -54,14 +54,10 @@ export async function mergeRecipe(
   const named = new Map<string, string>();
   // What is wrong with the last document is said before the first is merged.
   if (documents.length > 1) await planDocuments(documents, baseFolder, options, async () => undefined);
-  const steps = join(folder, INTERMEDIATES);
-  const wasThere = await exists(folder);
-  const removeSteps = async (): Promise<void> => {
-    if (documents.length > 1) await rm(steps, { recursive: true, force: true });
-  };
+  const steps = documents.length > 1 ? await claimIntermediates(folder) : undefined;
   const mergeOne = async (document: Recipe): Promise<MergeSummary | undefined> => {
     const isLast = document === documents.at(-1);
-    const target = isLast ? folder : join(steps, encodeURIComponent(document.name ?? ''));
+    const target = isLast || steps === undefined ? folder : steps.folderOf(document.name ?? '');
     const inputs = await openModels(document, { folder: baseFolder, outputs: named });
     try {
       const merge = isLast ? mergeDocument : mergeStep;
@@ -73,16 +69,14 @@ export async function mergeRecipe(
   };
   let summary: MergeSummary | undefined;
   try {
+    // Said by the writer of the last document too, but hours later; one that resumes may find its own model there.
+    if (steps !== undefined && !options.overwrite && !options.resume) await refuseExisting(folder);
     for (const document of documents) summary = await mergeOne(document);
   } catch (error) {
-    if (!isResumable(error, options)) {
-      await removeSteps();
-      // The writer of the last document did not make it.
-      if (!wasThere && documents.length > 1) await rmdir(folder).catch(() => undefined);
-    }
+    await steps?.end({ keep: isResumable(error, options) });
     throw error;
   }
-  await removeSteps();
+  await steps?.end({ keep: false });
   if (summary === undefined) throw new InvalidArgumentError('mergeRecipe', 'recipe', 'a recipe', 'nothing');
   return summary;
 }

@@ -3,6 +3,7 @@ import { readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { mergeRecipe } from '../../src/merge/merge.node.js';
+import { claimFolder } from '../../src/tensor/safetensors/claim.node.js';
 import { recipeOf, temporaryFolder, writeFamily } from './stream/fixtures.js';
 
 let folder = '';
@@ -67,6 +68,39 @@ describe('an intermediate model of an interrupted recipe', () => {
     const cut = await interrupted('cut', text);
     await writeFile(cut.file, (await readFile(cut.file)).subarray(0, 1000));
     expect(await resumed('cut', text, cut.file)).not.toBe(cut.ino);
+  });
+
+  it('is left alone by a second merge into the same folder, which is refused', async () => {
+    const text = `${step(0.3)}---\n${final('slerp')}`;
+    const { file, ino } = await interrupted('twice', text);
+    const out = join(folder, 'twice');
+    const first = await claimFolder(join(out, '.heddle-intermediates'));
+    for (const resume of [false, true])
+      await expect(
+        mergeRecipe(text, out, { ...{ baseFolder: folder, workers: 0, sync: false }, resume }),
+      ).rejects.toMatchObject({ code: 'ERR_OUTPUT_BUSY' });
+    expect(statSync(file).ino).toBe(ino);
+    await first.release();
+    expect(await resumed('twice', text, file)).toBe(ino);
+    expect((await readdir(out)).filter((name) => name.startsWith('.'))).toEqual([]);
+  });
+
+  it.each(['.', '..'])('named %s stays in the folder of such models', async (name) => {
+    const out = join(folder, `dots${name.length}`);
+    const options = { baseFolder: folder, workers: 0, sync: false };
+    await mergeRecipe(recipeOf('linear', 2), out, options);
+    const before = await readFile(join(out, 'model.safetensors'));
+    const text = `${step(0.6)}---\n${final('slerp')}`.replaceAll('mixed', `"${name}"`);
+    await expect(mergeRecipe(text, out, options)).rejects.toMatchObject({ code: 'ERR_OUTPUT_EXISTS' });
+    expect((await readFile(join(out, 'model.safetensors'))).equals(before)).toBe(true);
+  });
+
+  it('leaves no folder behind where it cannot be used, nor those around it', async () => {
+    const text = `${step(0.3)}---\nmerge_method: linear\nmodels:\n  - model: mixed\n    parameters: {weight: 1.0e+39}\nout_dtype: float16\nparameters: {normalize: false}\n`;
+    await expect(
+      mergeRecipe(text, join(folder, 'outer', 'inner'), { baseFolder: folder, workers: 0, sync: false }),
+    ).rejects.toMatchObject({ code: 'ERR_NONFINITE_OUTPUT' });
+    expect(existsSync(join(folder, 'outer'))).toBe(false);
   });
 
   it('is removed where the last document fails by its inputs', async () => {
