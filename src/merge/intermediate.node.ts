@@ -41,7 +41,7 @@ export async function claimIntermediates(output: string): Promise<Intermediates>
           for (const name of await readdir(folder).catch(() => []))
             if (!name.startsWith('.'))
               await rm(join(folder, name), { recursive: true, force: true }).catch(() => undefined);
-        await claim.release().catch(() => undefined);
+        await claim.release();
         if (!keep) await removeEmpty(made.length > 0 ? made : [folder]);
       },
     };

@@ -16,7 +16,7 @@ const LONGEST_WAIT_MS = 60;
 const held = new Set<string>();
 
 export interface Claim {
-  /** Safe to call again. */
+  /** Safe to call again. A file that cannot be removed is hidden, and void from here on: no failure of the write that ends. */
   release(): Promise<void>;
 }
 
@@ -30,7 +30,7 @@ export async function claimFolder(folder: string): Promise<Claim> {
   const name = `${CLAIM}${process.pid}-${randomBytes(6).toString('hex')}`;
   const path = join(folder, name);
   const release = async (): Promise<void> => {
-    if (held.delete(path)) await rm(path, { force: true });
+    if (held.delete(path)) await rm(path, { force: true }).catch(() => undefined);
   };
   for (let tries = 1; ; tries++) {
     held.add(path);

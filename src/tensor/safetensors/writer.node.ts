@@ -103,8 +103,7 @@ function releasing(claim: Claim, made: readonly string[], writer: ModelWriter): 
     ...writer,
     async commit() {
       const written = await writer.commit();
-      // The model is whole; a claim that cannot be removed is hidden, and void when this process ends.
-      await claim.release().catch(() => undefined);
+      await claim.release();
       return written;
     },
     async abort(how) {

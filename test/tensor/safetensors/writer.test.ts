@@ -486,6 +486,17 @@ describe('a writer that is killed', () => {
     }
   });
 
+  it('says what failed first, also where its claim stays', async () => {
+    const options = { shardSize: 420 };
+    const failed = await run({ at: -1, failing: ['datasync journal', 'rm .heddle-writing-'] }, options);
+    expect(failed.stdout).toMatch(/^ERR_IO_ERROR /);
+    // The claim of an ended process holds nobody up.
+    await writeAll({ ...options, sync: false });
+    expect(readdirSync(out).filter((name) => name.startsWith('.'))).toEqual([]);
+    const written = await run({ at: -1, failing: ['rm .heddle-writing-'] }, { ...options, overwrite: true });
+    expect(written.stdout).toMatch(/^\d+ \d+$/);
+  });
+
   it('brings a config and its tensors together', async () => {
     const commit = async (version: number, overwrite: boolean) => {
       const writer = await createModelWriter(out, outputs, { overwrite, sync: false });
