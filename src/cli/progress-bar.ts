@@ -35,7 +35,11 @@ export function createProgressBar(output: Output, what: string): ProgressBar {
             hideCursor: true,
           });
           bar.start(Math.max(1, total), done, { text: text(seconds) });
-        } else bar.update(done, { text: text(seconds) });
+        } else {
+          // How much there is may turn out on the way.
+          bar.setTotal(Math.max(1, total));
+          bar.update(done, { text: text(seconds) });
+        }
       } else if (now - lastLine >= LINE_EVERY_MS) {
         lastLine = now;
         output.note(`${what}: ${text(seconds)}`);

@@ -1,5 +1,6 @@
 /** What takes long says so, without flooding a log. */
 import { PassThrough } from 'node:stream';
+import { SingleBar } from 'cli-progress';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createOutput, type Output } from '../../src/cli/output.js';
 import { createProgressBar } from '../../src/cli/progress-bar.js';
@@ -31,5 +32,29 @@ describe('progress without a terminal', () => {
 
   it('is nothing under --quiet', () => {
     expect(linesOf(createOutput({ quiet: true }))).toEqual([]);
+  });
+});
+
+describe('progress on a terminal', () => {
+  it('fills the bar by what there is to do now, not by what was thought first', () => {
+    const stderr = Object.assign(new PassThrough(), { isTTY: true, columns: 120 });
+    const { stop: end } = SingleBar.prototype;
+    let filled = 0;
+    vi.spyOn(SingleBar.prototype, 'stop').mockImplementation(function (this: SingleBar) {
+      filled = this.getProgress();
+      end.call(this);
+    });
+    const { update, stop } = createProgressBar({ ...createOutput({}), stderr }, 'merging');
+    for (const [done, total] of [
+      [100, 400],
+      [100, 200],
+      [150, 200],
+    ]) {
+      vi.advanceTimersByTime(3000);
+      update(done, total, () => '');
+    }
+    stop();
+    vi.restoreAllMocks();
+    expect(filled).toBe(0.75);
   });
 });
