@@ -12,7 +12,7 @@ const CLAIM = '.heddle-writing-';
 const TRIES = 6;
 const LONGEST_WAIT_MS = 60;
 
-/** Claims of this process that are held; one of it that is not here is of an earlier process with its number. */
+/** Names of the claims of this process that are held, whatever paths lead to them; one that is not here is of an earlier process with its number. */
 const held = new Set<string>();
 
 export interface Claim {
@@ -30,10 +30,10 @@ export async function claimFolder(folder: string): Promise<Claim> {
   const name = `${CLAIM}${process.pid}-${randomBytes(6).toString('hex')}`;
   const path = join(folder, name);
   const release = async (): Promise<void> => {
-    if (held.delete(path)) await rm(path, { force: true }).catch(() => undefined);
+    if (held.delete(name)) await rm(path, { force: true }).catch(() => undefined);
   };
   for (let tries = 1; ; tries++) {
-    held.add(path);
+    held.add(name);
     try {
       const handle = await open(path, 'wx');
       try {
@@ -68,7 +68,7 @@ async function otherHolder(folder: string, own: string): Promise<Holder | undefi
     const pid = Number.parseInt(name.slice(CLAIM.length), 10);
     // Empty while its process still writes it.
     const boot = await readFile(path, 'utf8').catch(() => '');
-    const lives = pid === process.pid ? held.has(path) : isRunning(pid);
+    const lives = pid === process.pid ? held.has(name) : isRunning(pid);
     if (lives && (boot === '' || boot === (await bootId()))) holder = { pid, path };
     else await rm(path, { force: true });
   }

@@ -270,6 +270,17 @@ describe('an output folder', () => {
     expect(readdirSync(out)).toEqual(['model.safetensors']);
   });
 
+  it('is the same by whichever path it is named', async () => {
+    mkdirSync(out);
+    const link = join(root, 'link');
+    symlinkSync(out, link);
+    const writer = await createModelWriter(out, outputs);
+    await expect(createModelWriter(link, outputs)).rejects.toMatchObject({ code: 'ERR_OUTPUT_BUSY' });
+    await writeTensors(writer);
+    await writer.commit();
+    expect(await versionOf(link)).toBe(1);
+  });
+
   it('that several writers begin on at the same moment is written by one of them', async () => {
     const begun = await Promise.allSettled(
       Array.from({ length: 4 }, () => createModelWriter(out, outputs, { overwrite: true })),
