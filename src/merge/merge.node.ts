@@ -198,9 +198,12 @@ async function mayWriteCard(folder: string, options: MergeOptions, notes: string
   return false;
 }
 
-/** An interrupted merge, and one that ran out of disk, can be resumed; what failed by its inputs cannot. */
+/** What ends a merge through no fault of its inputs. */
+const RESUMABLE: readonly unknown[] = ['ERR_DISK_FULL', 'ERR_WORKER_CRASHED'];
+
+/** An interrupted merge, and one whose disk or threads gave out, can be resumed; what failed by its inputs cannot. */
 function isResumable(error: unknown, { signal }: MergeOptions): boolean {
   return (
-    signal?.aborted === true || (error instanceof Error && 'code' in error && error.code === 'ERR_DISK_FULL')
+    signal?.aborted === true || (error instanceof Error && 'code' in error && RESUMABLE.includes(error.code))
   );
 }

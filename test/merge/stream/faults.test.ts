@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import { readdir, truncate, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { Worker } from 'node:worker_threads';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { mergeRecipe } from '../../../src/merge/merge.node.js';
 import type { MergeOptions } from '../../../src/merge/merge-options.node.js';
 import { openModel } from '../../../src/tensor/safetensors/reader.node.js';
@@ -96,6 +97,27 @@ describe('an interrupted merge', () => {
     const anew = `anew-${what}`;
     await merge(recipeOf(second, 2), anew, more);
     expect((await readBytes(join(folder, out))).equals(await readBytes(join(folder, anew)))).toBe(true);
+  });
+
+  it('keeps what is finished where a thread dies, and is resumed to the same bytes', async () => {
+    // The last tensors of a lane, so that others are finished.
+    const { postMessage } = Worker.prototype;
+    let runs = 0;
+    vi.spyOn(Worker.prototype, 'postMessage').mockImplementation(function (this: Worker, message) {
+      postMessage.call(this, message);
+      if (message.type === 'run' && ++runs === 20) void this.terminate();
+    });
+    await expect(merge(recipeOf('ties', 2), 'crashed', { workers: 1 })).rejects.toMatchObject({
+      code: 'ERR_WORKER_CRASHED',
+      hint: expect.stringContaining('--resume'),
+    });
+    vi.restoreAllMocks();
+    await expectNothing('crashed');
+    const summary = await merge(recipeOf('ties', 2), 'crashed', { resume: true });
+    expect(summary.resumedTensors).toBeGreaterThan(0);
+    await merge(recipeOf('ties', 2), 'uncrashed');
+    const [resumed, whole] = ['crashed', 'uncrashed'].map((out) => readBytes(join(folder, out)));
+    expect((await resumed).equals(await whole)).toBe(true);
   });
 
   it('keeps what is finished where the memory given to go on is too little', async () => {
