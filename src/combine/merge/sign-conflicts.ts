@@ -8,7 +8,7 @@ export class SignConflicts {
 
   /**
    * @param deltas - task vectors of one piece, 0 where an entry is dropped.
-   * @param index - of the piece in its tensor, so that what is looked at does not depend on chunks.
+   * @param index - of the piece in its tensor, a whole number, so that what is looked at does not depend on chunks.
    */
   count(deltas: readonly Float32Array[], weights: Float64Array, index: number): void {
     if (index % kEvery !== 0) return;

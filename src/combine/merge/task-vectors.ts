@@ -147,7 +147,7 @@ export function planTaskVectors(
             if (sparsifier) sparsifier.apply(pieces[i], x, from, offset + begin);
             else kernels.subtractF32(pieces[i], x, from);
           });
-          conflicts?.count(pieces, weights, (offset + begin) / step);
+          conflicts?.count(pieces, weights, Math.floor((offset + begin) / step));
           const target = out.subarray(begin, end);
           if (rules.elect && scales)
             kernels.electMeanF32(
