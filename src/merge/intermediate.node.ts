@@ -17,7 +17,7 @@ export const STEP_KEY_FILE = '.heddle-step';
 export interface Intermediates {
   /** Folder of a document's output. */
   folderOf(name: string): string;
-  /** Gives the folder free; removes the models, and what was made for nothing around them, unless they are kept. */
+  /** Gives the folder free; removes the models unless they are kept, and what was made for nothing around them. */
   end(how: { readonly keep: boolean }): Promise<void>;
 }
 
@@ -42,7 +42,7 @@ export async function claimIntermediates(output: string): Promise<Intermediates>
             if (!name.startsWith('.'))
               await rm(join(folder, name), { recursive: true, force: true }).catch(() => undefined);
         await claim.release();
-        if (!keep) await removeEmpty(made.length > 0 ? made : [folder]);
+        await removeEmpty(made.length > 0 ? made : [folder]);
       },
     };
   } catch (error) {

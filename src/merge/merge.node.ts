@@ -73,7 +73,9 @@ export async function mergeRecipe(
     if (steps !== undefined && !options.overwrite && !options.resume) await refuseExisting(folder);
     for (const document of documents) summary = await mergeOne(document);
   } catch (error) {
-    await steps?.end({ keep: isResumable(error, options) });
+    // As below: what an earlier run finished stays.
+    const short = error instanceof MemoryBudgetError && options.resume === true;
+    await steps?.end({ keep: short || isResumable(error, options) });
     throw error;
   }
   await steps?.end({ keep: false });

@@ -85,6 +85,20 @@ describe('an intermediate model of an interrupted recipe', () => {
     expect((await readdir(out)).filter((name) => name.startsWith('.'))).toEqual([]);
   });
 
+  it('stays where the memory given to go on is too little', async () => {
+    const text = `${step(0.3)}---\n${final('slerp')}`;
+    const { file, ino } = await interrupted('starved', text);
+    const options = { baseFolder: folder, workers: 0, sync: false, memory: 1 };
+    const starved = (out: string, resume: boolean) =>
+      expect(mergeRecipe(text, join(folder, out), { ...options, resume })).rejects.toMatchObject({
+        code: 'ERR_OUT_OF_MEMORY_BUDGET',
+      });
+    await starved('starved', true);
+    expect(await resumed('starved', text, file)).toBe(ino);
+    await starved('never', true);
+    expect(existsSync(join(folder, 'never'))).toBe(false);
+  });
+
   it.each(['.', '..'])('named %s stays in the folder of such models', async (name) => {
     const out = join(folder, `dots${name.length}`);
     const options = { baseFolder: folder, workers: 0, sync: false };
