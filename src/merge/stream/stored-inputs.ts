@@ -47,7 +47,8 @@ export function createStoredInputs(
         return new Float32Array(bytes.buffer, bytes.byteOffset, end - begin);
       const view = scratch.vector(place, end - begin);
       codec.widen(view, bytes);
-      if (rounds) roundTo(rounding, view);
+      // Over the stored bytes, if they lie there: they are done with.
+      if (rounds) roundTo(rounding, view, scratch.bytes(place, view.length * rounding.width));
       return view;
     },
   };

@@ -21,9 +21,16 @@ export interface Codec {
   narrow(bytes: Uint8Array, values: Float32Array): void;
 }
 
-/** Rounds values in place to those that the codec's type holds. */
-export function roundTo(codec: Codec, values: Float32Array): void {
-  const bytes = new Uint8Array(values.length * codec.width);
+/**
+ * Rounds values in place to those that the codec's type holds.
+ *
+ * @param bytes - gets the values as stored; who rounds often hands over the same. Default: new memory.
+ */
+export function roundTo(
+  codec: Codec,
+  values: Float32Array,
+  bytes: Uint8Array = new Uint8Array(values.length * codec.width),
+): void {
   codec.narrow(bytes, values);
   codec.widen(values, bytes);
 }

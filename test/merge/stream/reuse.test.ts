@@ -10,6 +10,9 @@ import { parseRecipe } from '../../../src/merge/recipe/parse.js';
 import { runPlan } from '../../../src/merge/sidecars/run.js';
 import { createInlineLane } from '../../../src/merge/stream/lane.js';
 import { planMemory, SLOTS } from '../../../src/merge/stream/memory.js';
+import { createScratch } from '../../../src/merge/stream/scratch.js';
+import { createStoredInputs } from '../../../src/merge/stream/stored-inputs.js';
+import type { ChunkCommand } from '../../../src/merge/stream/task.js';
 import { createMemoryWriter } from '../../../src/tensor/safetensors/writer-memory.js';
 import { recipeOf, temporaryFolder, writeFamily } from './fixtures.js';
 
@@ -67,5 +70,31 @@ describe('the memory of a merge', () => {
       return held;
     });
     expect([...seen[1]].filter((buffer) => seen[0].has(buffer))).toHaveLength(1);
+  });
+
+  it('is the same bytes for every block that is rounded', async () => {
+    const kernels = await loadBackend();
+    const scratch = createScratch(kernels);
+    const handed = new Set<ArrayBufferLike>();
+    const bytes = (k: number, length: number): Uint8Array => {
+      const place = scratch.bytes(k, length);
+      handed.add(place.buffer);
+      return place;
+    };
+    const start = { inputs: ['F32'], tensor: 'w', rounding: 'BF16' } as const;
+    const stored = createStoredInputs(start, kernels, { ...scratch, bytes });
+    const values = Float32Array.of(1, 1 + 2 ** -9, 1 + 3 * 2 ** -8, -3);
+    const inputs = [new Uint8Array(values.buffer)];
+    const output = new Uint8Array(0);
+    const command: ChunkCommand = { step: 'whole', offset: 0, count: 4, last: true, inputs, output };
+    const rounded = [
+      [0, 2],
+      [2, 4],
+    ].flatMap(([begin, end]) => [...stored.widened(command, 0, begin, end)]);
+    // Eight bits of mantissa, ties to even.
+    expect(rounded).toEqual([1, 1, 1 + 2 ** -6, -3]);
+    expect(handed.size).toBe(1);
+    scratch.dispose();
+    kernels.dispose();
   });
 });
