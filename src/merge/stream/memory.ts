@@ -5,9 +5,10 @@ import { BLOCK } from './scratch.js';
 
 /** Chunks in flight of a lane: one is read, one is computed, one is written. */
 export const SLOTS = 3;
-/** Resident memory of the process before its buffers, and of a thread, with room for what methods keep; measured, rounded up. */
+/** Resident memory of the process before its buffers; measured, rounded up. */
 const PROCESS_BYTES = 130e6;
-const THREAD_BYTES = 30e6;
+/** And of a lane, in a thread or in place: the heap of its JavaScript, with room for what methods keep. */
+const LANE_BYTES = 30e6;
 /** With larger chunks the slots of all lanes outgrow the last-level cache, and every byte goes through memory once more. */
 const USUAL_SLOT = 12 << 20;
 /** Elements of a chunk that lies in files, whatever else: how soon a merge can stop, and how often it tells of its progress. */
@@ -41,7 +42,7 @@ export function planMemory({ outputs }: Pick<MergePlan, 'outputs'>, budget: numb
   const lanes = Math.max(1, workers);
   const mostInputs = outputs.reduce((most, { inputs }) => Math.max(most, inputs.length), 0);
   const scratch = (mostInputs + SCRATCH_VECTORS) * BLOCK * 4;
-  const fixed = PROCESS_BYTES + lanes * ((workers > 0 ? THREAD_BYTES : 0) + scratch);
+  const fixed = PROCESS_BYTES + lanes * (LANE_BYTES + scratch);
   const free = Math.max(0, budget - fixed);
   const spareBytes = Math.floor((free / lanes) * SPARE);
   const laneBytes = Math.floor(free / lanes) - spareBytes;

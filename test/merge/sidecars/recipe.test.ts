@@ -133,7 +133,7 @@ describe('fisher', async () => {
   it('gives the same bytes for any back end, threads, memory, and in memory', async () => {
     const text = recipe('parameters: {normalize_fishers: true, fisher_floor: 1.0e-12}');
     const outs = [];
-    for (const options of [{}, { backend: 'wasm' as const }, { workers: 2 }, { workers: 0, memory: 140e6 }]) {
+    for (const options of [{}, { backend: 'wasm' as const }, { workers: 2 }, { workers: 0, memory: 170e6 }]) {
       const out = fresh();
       await mergeRecipe(text, out, { baseFolder: folder, ...options });
       outs.push(readFileSync(join(out, 'model.safetensors')));

@@ -36,7 +36,7 @@ const SCALES = [0.5, 0.1, 0.02, 2];
 const TUNES = ['one', 'two', 'three'];
 const DENSITY = [0.3, 0.07, 1];
 const WEIGHT = [0.5, 0.3, 0.7];
-const TIGHT = 146e6;
+const TIGHT = 176e6;
 
 let folder = '';
 let number = 0;
@@ -159,7 +159,7 @@ describe('a recipe with trim_scope: model', () => {
       const kept = keptIn(plain);
       for (const options of [
         { workers: 0, memory: TIGHT },
-        { workers: 1, memory: TIGHT + 31e6 },
+        { workers: 1, memory: TIGHT + 1e6 },
         { workers: 2 },
         { workers: 8 },
         { workers: 0, backend: 'wasm' },
@@ -323,7 +323,7 @@ describe('a merge that ranks whole models', () => {
     const seen: StreamProgress[] = [];
     await expect(
       mergeRecipe(recipeOf('model'), join(folder, 'tiny'), {
-        ...{ baseFolder: join(folder, 'F32'), workers: 0, memory: 135e6 },
+        ...{ baseFolder: join(folder, 'F32'), workers: 0, memory: 165e6 },
         onProgress: (progress) => seen.push(progress),
       }),
     ).rejects.toMatchObject({ code: 'ERR_OUT_OF_MEMORY_BUDGET' });
