@@ -101,9 +101,20 @@ export async function refuseFull(folder: string, bytes: number): Promise<void> {
 /**
  * The renames for a model: other files first, then tensors, then the index. A single file alone over a single file is one rename; else a
  * model that is there makes room, what reads as a model first, so that no moment holds a mixture that loads.
+ *
+ * @throws {ModelFileError} `ERR_OUTPUT_EXISTS` where a folder has the name of a new file, before anything makes room.
  */
 export async function planReveal(folder: string, names: readonly string[]): Promise<RevealSteps> {
-  const old = (await readdir(folder)).filter(isModelFile);
+  const entries = await readdir(folder, { withFileTypes: true });
+  const inTheWay = entries.find((entry) => entry.isDirectory() && names.includes(entry.name));
+  if (inTheWay !== undefined)
+    throw new ModelFileError(
+      'ERR_OUTPUT_EXISTS',
+      `${join(folder, inTheWay.name)} is a folder, and the model has a file of this name`,
+      'move it away, or choose another output folder',
+      { model: folder, file: inTheWay.name },
+    );
+  const old = entries.map(({ name }) => name).filter(isModelFile);
   const inPlace = names.length === 1 && names[0] === SINGLE_FILE && !old.includes(INDEX_FILE);
   const away = old.filter((name) => !(inPlace && name === SINGLE_FILE));
   // Where both are there the index is read: without it a stale single file would load.

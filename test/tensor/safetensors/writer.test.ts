@@ -528,6 +528,19 @@ describe('a writer that is killed', () => {
     expect(JSON.parse(readFileSync(join(out, 'config.json'), 'utf8'))).toEqual({ version: 1 });
   });
 
+  it('meets a folder of the name of one of its files before the old model leaves', async () => {
+    await writeAll({ shardSize: 420 }, 2);
+    mkdirSync(join(out, 'config.json'));
+    const writer = await createModelWriter(out, outputs, { overwrite: true, sync: false });
+    await writer.addFile('config.json', '{}');
+    await writeTensors(writer);
+    await expect(writer.commit()).rejects.toMatchObject({ code: 'ERR_OUTPUT_EXISTS', file: 'config.json' });
+    await writer.abort();
+    rmSync(join(out, 'config.json'), { recursive: true });
+    expect(await versionOf(out)).toBe(2);
+    expect(readdirSync(out).filter((name) => name.startsWith('.'))).toEqual([]);
+  });
+
   it('over a single file beside an index lets the index load until the end', async () => {
     await writeAll({ shardSize: 420 });
     writeFileSync(join(out, 'model.safetensors'), 'stale');
