@@ -14,11 +14,13 @@ import { gemmKernels } from './reference/gemm.js';
 import * as layout from './reference/layout.js';
 import { linalgKernels } from './reference/linalg.js';
 import * as loss from './reference/loss.js';
+import * as mask from './reference/mask.js';
 import * as merge from './reference/merge.js';
 import * as optimizer from './reference/optimizer.js';
 import * as pool from './reference/pool.js';
 import * as quant from './reference/quant.js';
 import * as random from './reference/random.js';
+import * as rank from './reference/rank.js';
 import * as reduce from './reference/reduce.js';
 import * as select from './reference/select.js';
 import * as vector from './reference/vector.js';
@@ -46,6 +48,8 @@ export function createReference(profile: Profile = 'plain'): Kernels {
     ...layout,
     ...optimizer,
     ...merge,
+    ...rank,
+    ...mask,
     ...linalgKernels(profile),
     ...divergence,
   } as unknown as Record<KernelName, Body>;

@@ -15,11 +15,13 @@ import { gemmKernels } from './table/gemm.js';
 import { layoutKernels } from './table/layout.js';
 import { linalgKernels } from './table/linalg.js';
 import { lossKernels } from './table/loss.js';
+import { maskKernels } from './table/mask.js';
 import { mergeKernels } from './table/merge.js';
 import { optimizerKernels } from './table/optimizer.js';
 import { poolKernels } from './table/pool.js';
 import { quantKernels } from './table/quant.js';
 import { randomKernels } from './table/random.js';
+import { rankKernels } from './table/rank.js';
 import { reduceKernels } from './table/reduce.js';
 import { selectKernels } from './table/select.js';
 import { vectorKernels } from './table/vector.js';
@@ -41,6 +43,8 @@ export const table = {
   ...layoutKernels,
   ...optimizerKernels,
   ...mergeKernels,
+  ...rankKernels,
+  ...maskKernels,
   ...linalgKernels,
   ...divergenceKernels,
 } satisfies Record<string, KernelSpec>;

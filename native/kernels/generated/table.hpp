@@ -106,17 +106,17 @@ struct KernelTable {
   void (*deltaWeightedSumF32)(float* dst, const float* base, const float* const* sources, const double* weights, std::size_t n, std::size_t lists);
   void (*dotDeltasF64)(double* dots, const float* const* sources, const float* x, const float* base, std::size_t lists, std::size_t n);
   void (*sumAbsDeltaF64)(double* sum, const float* x, const float* base, std::size_t n);
-  void (*countMagnitudesU32)(std::uint32_t* counts, const float* x, const float* base, std::size_t n, std::uint32_t prefix, std::uint32_t prefixShift, std::uint32_t shift, std::uint32_t digits);
-  void (*keepBandF32)(float* dst, std::uint32_t* quota, const float* x, const float* base, std::size_t n, std::uint32_t lowBits, std::uint32_t highBits);
-  void (*dropDeltasF32)(float* dst, const float* x, const float* base, std::size_t n, double probability, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site);
-  void (*gateDeltaF32)(float* dst, const float* x, const float* base, const float* gate, std::size_t n);
   void (*electMeanF32)(float* dst, const float* base, const float* const* deltas, const double* votes, const double* scales, const double* weights, std::size_t n, std::size_t lists, double lambda, double floor, std::uint32_t normalize);
   void (*varianceF32)(float* dst, const float* const* sources, const double* weights, std::size_t n, std::size_t lists);
   void (*addUniqueDeltasF32)(float* dst, const float* base, const float* const* sources, const double* uniqueScales, std::size_t n, std::size_t lists, double epsilon);
   void (*countUniqueF64)(double* shared, double* unique, const float* base, const float* const* sources, std::size_t lists, std::size_t n, double epsilon);
   void (*nearSwapF32)(float* dst, const float* base, const float* y, std::size_t n, double t);
+  void (*countMagnitudesU32)(std::uint32_t* counts, const float* x, const float* base, std::size_t n, std::uint32_t prefix, std::uint32_t prefixShift, std::uint32_t shift, std::uint32_t digits);
+  void (*keepBandF32)(float* dst, std::uint32_t* quota, const float* x, const float* base, std::size_t n, std::uint32_t lowBits, std::uint32_t highBits);
   void (*dropRankedDeltasF32)(float* dst, std::uint32_t* scratch, const float* x, const float* base, std::size_t n, std::uint32_t length, std::uint32_t stride, double least, double slope, std::uint32_t expectation, std::uint32_t lead, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site);
   void (*selectRankU32)(std::uint32_t* found, const std::uint32_t* counts, std::size_t n, std::uint32_t rank);
+  void (*dropDeltasF32)(float* dst, const float* x, const float* base, std::size_t n, double probability, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site);
+  void (*gateDeltaF32)(float* dst, const float* x, const float* base, const float* gate, std::size_t n);
   void (*packNonZeroU8)(std::uint8_t* bits, const float* x, std::size_t n);
   void (*gateBitsDeltaF32)(float* dst, const float* x, const float* base, const std::uint8_t* bits, std::size_t n);
   void (*accumulateGramF64)(double* gram, const float* x, std::size_t rows, std::uint32_t width);
@@ -228,17 +228,17 @@ enum class KernelId : std::uint32_t {
   deltaWeightedSumF32,
   dotDeltasF64,
   sumAbsDeltaF64,
-  countMagnitudesU32,
-  keepBandF32,
-  dropDeltasF32,
-  gateDeltaF32,
   electMeanF32,
   varianceF32,
   addUniqueDeltasF32,
   countUniqueF64,
   nearSwapF32,
+  countMagnitudesU32,
+  keepBandF32,
   dropRankedDeltasF32,
   selectRankU32,
+  dropDeltasF32,
+  gateDeltaF32,
   packNonZeroU8,
   gateBitsDeltaF32,
   accumulateGramF64,
@@ -355,17 +355,17 @@ void clipByNormF32(float* x, const double* norm2, std::size_t n, double maxNorm)
 void deltaWeightedSumF32(float* dst, const float* base, const float* const* sources, const double* weights, std::size_t n, std::size_t lists);
 void dotDeltasF64(double* dots, const float* const* sources, const float* x, const float* base, std::size_t lists, std::size_t n);
 void sumAbsDeltaF64(double* sum, const float* x, const float* base, std::size_t n);
-void countMagnitudesU32(std::uint32_t* counts, const float* x, const float* base, std::size_t n, std::uint32_t prefix, std::uint32_t prefixShift, std::uint32_t shift, std::uint32_t digits);
-void keepBandF32(float* dst, std::uint32_t* quota, const float* x, const float* base, std::size_t n, std::uint32_t lowBits, std::uint32_t highBits);
-void dropDeltasF32(float* dst, const float* x, const float* base, std::size_t n, double probability, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site);
-void gateDeltaF32(float* dst, const float* x, const float* base, const float* gate, std::size_t n);
 void electMeanF32(float* dst, const float* base, const float* const* deltas, const double* votes, const double* scales, const double* weights, std::size_t n, std::size_t lists, double lambda, double floor, std::uint32_t normalize);
 void varianceF32(float* dst, const float* const* sources, const double* weights, std::size_t n, std::size_t lists);
 void addUniqueDeltasF32(float* dst, const float* base, const float* const* sources, const double* uniqueScales, std::size_t n, std::size_t lists, double epsilon);
 void countUniqueF64(double* shared, double* unique, const float* base, const float* const* sources, std::size_t lists, std::size_t n, double epsilon);
 void nearSwapF32(float* dst, const float* base, const float* y, std::size_t n, double t);
+void countMagnitudesU32(std::uint32_t* counts, const float* x, const float* base, std::size_t n, std::uint32_t prefix, std::uint32_t prefixShift, std::uint32_t shift, std::uint32_t digits);
+void keepBandF32(float* dst, std::uint32_t* quota, const float* x, const float* base, std::size_t n, std::uint32_t lowBits, std::uint32_t highBits);
 void dropRankedDeltasF32(float* dst, std::uint32_t* scratch, const float* x, const float* base, std::size_t n, std::uint32_t length, std::uint32_t stride, double least, double slope, std::uint32_t expectation, std::uint32_t lead, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site);
 void selectRankU32(std::uint32_t* found, const std::uint32_t* counts, std::size_t n, std::uint32_t rank);
+void dropDeltasF32(float* dst, const float* x, const float* base, std::size_t n, double probability, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site);
+void gateDeltaF32(float* dst, const float* x, const float* base, const float* gate, std::size_t n);
 void packNonZeroU8(std::uint8_t* bits, const float* x, std::size_t n);
 void gateBitsDeltaF32(float* dst, const float* x, const float* base, const std::uint8_t* bits, std::size_t n);
 void accumulateGramF64(double* gram, const float* x, std::size_t rows, std::uint32_t width);

@@ -129,17 +129,17 @@ constexpr OpSignature kSignatures[] = {
     {"deltaWeightedSumF32", false, 0, 0, {}, {}},
     {"dotDeltasF64", false, 0, 0, {}, {}},
     {"sumAbsDeltaF64", true, 3, 0, {Dtype::f64, Dtype::f32, Dtype::f32}, {true, false, false}},
-    {"countMagnitudesU32", true, 3, 4, {Dtype::u32, Dtype::f32, Dtype::f32}, {true, false, false}},
-    {"keepBandF32", true, 4, 2, {Dtype::f32, Dtype::u32, Dtype::f32, Dtype::f32}, {true, true, false, false}},
-    {"dropDeltasF32", true, 3, 7, {Dtype::f32, Dtype::f32, Dtype::f32}, {true, false, false}},
-    {"gateDeltaF32", true, 4, 0, {Dtype::f32, Dtype::f32, Dtype::f32, Dtype::f32}, {true, false, false, false}},
     {"electMeanF32", false, 0, 0, {}, {}},
     {"varianceF32", false, 0, 0, {}, {}},
     {"addUniqueDeltasF32", false, 0, 0, {}, {}},
     {"countUniqueF64", false, 0, 0, {}, {}},
     {"nearSwapF32", true, 3, 1, {Dtype::f32, Dtype::f32, Dtype::f32}, {true, false, false}},
+    {"countMagnitudesU32", true, 3, 4, {Dtype::u32, Dtype::f32, Dtype::f32}, {true, false, false}},
+    {"keepBandF32", true, 4, 2, {Dtype::f32, Dtype::u32, Dtype::f32, Dtype::f32}, {true, true, false, false}},
     {"dropRankedDeltasF32", true, 4, 12, {Dtype::f32, Dtype::u32, Dtype::f32, Dtype::f32}, {true, true, false, false}},
     {"selectRankU32", true, 2, 1, {Dtype::u32, Dtype::u32}, {true, false}},
+    {"dropDeltasF32", true, 3, 7, {Dtype::f32, Dtype::f32, Dtype::f32}, {true, false, false}},
+    {"gateDeltaF32", true, 4, 0, {Dtype::f32, Dtype::f32, Dtype::f32, Dtype::f32}, {true, false, false, false}},
     {"packNonZeroU8", true, 2, 0, {Dtype::u8, Dtype::f32}, {true, false}},
     {"gateBitsDeltaF32", true, 4, 0, {Dtype::f32, Dtype::f32, Dtype::f32, Dtype::u8}, {true, false, false, false}},
     {"accumulateGramF64", true, 2, 1, {Dtype::f64, Dtype::f32}, {true, false}},
@@ -1025,6 +1025,14 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       if (op.lengths[2] != 0 && op.lengths[2] != Extent{n}) return "base";
       return nullptr;
     }
+    case KernelId::nearSwapF32: {
+      [[maybe_unused]] const auto t = scalarAs<double>(op.scalars[0]);
+      [[maybe_unused]] const std::size_t n = op.lengths[0];
+      if (op.lengths[0] != Extent{n}) return "dst";
+      if (op.lengths[1] != Extent{n}) return "base";
+      if (op.lengths[2] != Extent{n}) return "y";
+      return nullptr;
+    }
     case KernelId::countMagnitudesU32: {
       [[maybe_unused]] const auto prefix = scalarAs<std::uint32_t>(op.scalars[0]);
       [[maybe_unused]] const auto prefixShift = scalarAs<std::uint32_t>(op.scalars[1]);
@@ -1044,36 +1052,6 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       if (op.lengths[1] != Extent{2}) return "quota";
       if (op.lengths[2] != Extent{n}) return "x";
       if (op.lengths[3] != 0 && op.lengths[3] != Extent{n}) return "base";
-      return nullptr;
-    }
-    case KernelId::dropDeltasF32: {
-      [[maybe_unused]] const auto probability = scalarAs<double>(op.scalars[0]);
-      [[maybe_unused]] const auto key0 = scalarAs<std::uint32_t>(op.scalars[1]);
-      [[maybe_unused]] const auto key1 = scalarAs<std::uint32_t>(op.scalars[2]);
-      [[maybe_unused]] const auto blockLow = scalarAs<std::uint32_t>(op.scalars[3]);
-      [[maybe_unused]] const auto blockHigh = scalarAs<std::uint32_t>(op.scalars[4]);
-      [[maybe_unused]] const auto step = scalarAs<std::uint32_t>(op.scalars[5]);
-      [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[6]);
-      [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != Extent{n}) return "dst";
-      if (op.lengths[1] != Extent{n}) return "x";
-      if (op.lengths[2] != 0 && op.lengths[2] != Extent{n}) return "base";
-      return nullptr;
-    }
-    case KernelId::gateDeltaF32: {
-      [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != Extent{n}) return "dst";
-      if (op.lengths[1] != Extent{n}) return "x";
-      if (op.lengths[2] != Extent{n}) return "base";
-      if (op.lengths[3] != Extent{n}) return "gate";
-      return nullptr;
-    }
-    case KernelId::nearSwapF32: {
-      [[maybe_unused]] const auto t = scalarAs<double>(op.scalars[0]);
-      [[maybe_unused]] const std::size_t n = op.lengths[0];
-      if (op.lengths[0] != Extent{n}) return "dst";
-      if (op.lengths[1] != Extent{n}) return "base";
-      if (op.lengths[2] != Extent{n}) return "y";
       return nullptr;
     }
     case KernelId::dropRankedDeltasF32: {
@@ -1103,6 +1081,28 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       [[maybe_unused]] const std::size_t n = op.lengths[1];
       if (op.lengths[0] != Extent{2}) return "found";
       if (op.lengths[1] != Extent{n}) return "counts";
+      return nullptr;
+    }
+    case KernelId::dropDeltasF32: {
+      [[maybe_unused]] const auto probability = scalarAs<double>(op.scalars[0]);
+      [[maybe_unused]] const auto key0 = scalarAs<std::uint32_t>(op.scalars[1]);
+      [[maybe_unused]] const auto key1 = scalarAs<std::uint32_t>(op.scalars[2]);
+      [[maybe_unused]] const auto blockLow = scalarAs<std::uint32_t>(op.scalars[3]);
+      [[maybe_unused]] const auto blockHigh = scalarAs<std::uint32_t>(op.scalars[4]);
+      [[maybe_unused]] const auto step = scalarAs<std::uint32_t>(op.scalars[5]);
+      [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[6]);
+      [[maybe_unused]] const std::size_t n = op.lengths[0];
+      if (op.lengths[0] != Extent{n}) return "dst";
+      if (op.lengths[1] != Extent{n}) return "x";
+      if (op.lengths[2] != 0 && op.lengths[2] != Extent{n}) return "base";
+      return nullptr;
+    }
+    case KernelId::gateDeltaF32: {
+      [[maybe_unused]] const std::size_t n = op.lengths[0];
+      if (op.lengths[0] != Extent{n}) return "dst";
+      if (op.lengths[1] != Extent{n}) return "x";
+      if (op.lengths[2] != Extent{n}) return "base";
+      if (op.lengths[3] != Extent{n}) return "gate";
       return nullptr;
     }
     case KernelId::packNonZeroU8: {
@@ -1878,6 +1878,12 @@ inline void runOp(const KernelTable& kernels, KernelId id, const OpArgs& op) {
       kernels.sumAbsDeltaF64(static_cast<double*>(op.operands[0]), static_cast<const float*>(op.operands[1]), static_cast<const float*>(op.operands[2]), n);
       return;
     }
+    case KernelId::nearSwapF32: {
+      [[maybe_unused]] const auto t = scalarAs<double>(op.scalars[0]);
+      const std::size_t n = op.lengths[0];
+      kernels.nearSwapF32(static_cast<float*>(op.operands[0]), static_cast<const float*>(op.operands[1]), static_cast<const float*>(op.operands[2]), n, t);
+      return;
+    }
     case KernelId::countMagnitudesU32: {
       [[maybe_unused]] const auto prefix = scalarAs<std::uint32_t>(op.scalars[0]);
       [[maybe_unused]] const auto prefixShift = scalarAs<std::uint32_t>(op.scalars[1]);
@@ -1892,29 +1898,6 @@ inline void runOp(const KernelTable& kernels, KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto highBits = scalarAs<std::uint32_t>(op.scalars[1]);
       const std::size_t n = op.lengths[0];
       kernels.keepBandF32(static_cast<float*>(op.operands[0]), static_cast<std::uint32_t*>(op.operands[1]), static_cast<const float*>(op.operands[2]), static_cast<const float*>(op.operands[3]), n, lowBits, highBits);
-      return;
-    }
-    case KernelId::dropDeltasF32: {
-      [[maybe_unused]] const auto probability = scalarAs<double>(op.scalars[0]);
-      [[maybe_unused]] const auto key0 = scalarAs<std::uint32_t>(op.scalars[1]);
-      [[maybe_unused]] const auto key1 = scalarAs<std::uint32_t>(op.scalars[2]);
-      [[maybe_unused]] const auto blockLow = scalarAs<std::uint32_t>(op.scalars[3]);
-      [[maybe_unused]] const auto blockHigh = scalarAs<std::uint32_t>(op.scalars[4]);
-      [[maybe_unused]] const auto step = scalarAs<std::uint32_t>(op.scalars[5]);
-      [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[6]);
-      const std::size_t n = op.lengths[0];
-      kernels.dropDeltasF32(static_cast<float*>(op.operands[0]), static_cast<const float*>(op.operands[1]), static_cast<const float*>(op.operands[2]), n, probability, key0, key1, blockLow, blockHigh, step, site);
-      return;
-    }
-    case KernelId::gateDeltaF32: {
-      const std::size_t n = op.lengths[0];
-      kernels.gateDeltaF32(static_cast<float*>(op.operands[0]), static_cast<const float*>(op.operands[1]), static_cast<const float*>(op.operands[2]), static_cast<const float*>(op.operands[3]), n);
-      return;
-    }
-    case KernelId::nearSwapF32: {
-      [[maybe_unused]] const auto t = scalarAs<double>(op.scalars[0]);
-      const std::size_t n = op.lengths[0];
-      kernels.nearSwapF32(static_cast<float*>(op.operands[0]), static_cast<const float*>(op.operands[1]), static_cast<const float*>(op.operands[2]), n, t);
       return;
     }
     case KernelId::dropRankedDeltasF32: {
@@ -1938,6 +1921,23 @@ inline void runOp(const KernelTable& kernels, KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto rank = scalarAs<std::uint32_t>(op.scalars[0]);
       const std::size_t n = op.lengths[1];
       kernels.selectRankU32(static_cast<std::uint32_t*>(op.operands[0]), static_cast<const std::uint32_t*>(op.operands[1]), n, rank);
+      return;
+    }
+    case KernelId::dropDeltasF32: {
+      [[maybe_unused]] const auto probability = scalarAs<double>(op.scalars[0]);
+      [[maybe_unused]] const auto key0 = scalarAs<std::uint32_t>(op.scalars[1]);
+      [[maybe_unused]] const auto key1 = scalarAs<std::uint32_t>(op.scalars[2]);
+      [[maybe_unused]] const auto blockLow = scalarAs<std::uint32_t>(op.scalars[3]);
+      [[maybe_unused]] const auto blockHigh = scalarAs<std::uint32_t>(op.scalars[4]);
+      [[maybe_unused]] const auto step = scalarAs<std::uint32_t>(op.scalars[5]);
+      [[maybe_unused]] const auto site = scalarAs<std::uint32_t>(op.scalars[6]);
+      const std::size_t n = op.lengths[0];
+      kernels.dropDeltasF32(static_cast<float*>(op.operands[0]), static_cast<const float*>(op.operands[1]), static_cast<const float*>(op.operands[2]), n, probability, key0, key1, blockLow, blockHigh, step, site);
+      return;
+    }
+    case KernelId::gateDeltaF32: {
+      const std::size_t n = op.lengths[0];
+      kernels.gateDeltaF32(static_cast<float*>(op.operands[0]), static_cast<const float*>(op.operands[1]), static_cast<const float*>(op.operands[2]), static_cast<const float*>(op.operands[3]), n);
       return;
     }
     case KernelId::packNonZeroU8: {
