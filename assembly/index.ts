@@ -13,10 +13,11 @@ export { reluF32, reluGradF32, tanhF32, tanhGradF32, sigmoidF32, sigmoidGradF32,
 export { softmaxF32, logSoftmaxF32, softmaxCrossEntropyF32, countCorrectF32 } from './loss';
 export { addBiasF32, sumChannelsF32, sumSpatialRowsF32, scaleRowsF32, weightedSumRowsF32, transposeF32, ghostNormRowsF32, clipFactorsF32, multiplyAddF32, squareF32 } from './layout';
 export { sgdStepF32, adamStepF32, addAffineTermF32, addAffineVectorF32, clipByNormF32 } from './optimizer';
-export { deltaWeightedSumF32, dotDeltasF64, sumAbsDeltaF64, electMeanF32, varianceF32, addUniqueDeltasF32, countUniqueF64, nearSwapF32 } from './merge';
+export { deltaWeightedSumF32, dotDeltasF64, sumAbsDeltaF64, electMeanF32, varianceF32, addUniqueDeltasF32, countUniqueF64, nearSwapF32, measureChangeF64, deltaWeightedSumHalf, weightedSumHalf } from './merge';
 export { countMagnitudesU32, keepBandF32, dropRankedDeltasF32, selectRankU32 } from './rank';
 export { dropDeltasF32, gateDeltaF32, packNonZeroU8, gateBitsDeltaF32 } from './mask';
 export { accumulateGramF64, addProductF64, factorCholeskyF64, solveCholeskyF64 } from './linalg';
 export { divergenceRowsF64, scoreDeltaRowsF32, takeScoredRowsF32 } from './divergence';
+export { addDeltaGramF32, addDeltaGramHalf } from './gram';
 // Where free memory starts: below it lie the scratch blocks of the kernels.
 export { __heap_base };

@@ -1,7 +1,9 @@
 // Model merging: combinations of models and of their differences to a base, and what they are weighed by.
 import { delta, deltas } from './deltas';
+import { dotOfBlock } from './dots';
+import { encodeBf16, encodeF16 } from './quant';
 import { scratch } from './scratch';
-import { kProduct, sumTerms } from './sums';
+import { kBrain, kHalf, kSingle, oneAt, pairAt, shiftOf } from './stored';
 
 const kBlock: usize = 65536;
 
@@ -24,29 +26,152 @@ function storePair(dst: usize, i: usize, v: v128): void {
   v128.store64_lane(dst + (i << 2), f32x4.demote_f64x2_zero(v), 0);
 }
 
+/** Elements i and i + 1 of the weighted sum of what lies beside `b`, which are those of the base. */
+// @ts-ignore: decorator
+@inline
+function weightedPair(format: u32, delta: bool, i: usize, b: v128, sources: usize, weights: usize, lists: usize): v128 {
+  const at = i << shiftOf(format);
+  let sum = f64x2.splat(0);
+  for (let k: usize = 0; k < lists; k++) {
+    const x = pairAt(format, load<usize>(sources + (k << 2)) + at);
+    sum = f64x2.add(sum, f64x2.mul(v128.load64_splat(weights + (k << 3)), delta ? f64x2.sub(x, b) : x));
+  }
+  return delta ? f64x2.add(b, sum) : sum;
+}
+
+// @ts-ignore: decorator
+@inline
+function weightedOne(format: u32, delta: bool, i: usize, b: f64, sources: usize, weights: usize, lists: usize): f64 {
+  const at = i << shiftOf(format);
+  let sum: f64 = 0;
+  for (let k: usize = 0; k < lists; k++) {
+    const x = oneAt(format, load<usize>(sources + (k << 2)) + at);
+    sum += load<f64>(weights + (k << 3)) * (delta ? x - b : x);
+  }
+  return delta ? b + sum : sum;
+}
+
 export function deltaWeightedSumF32(dst: usize, base: usize, sources: usize, weights: usize, n: usize, lists: usize): void {
   let i: usize = 0;
   for (const body = n & ~1; i < body; i += 2) {
-    const b = pair(base + (i << 2));
-    let sum = f64x2.splat(0);
-    for (let k: usize = 0; k < lists; k++)
-      sum = f64x2.add(sum, f64x2.mul(v128.load64_splat(weights + (k << 3)), f64x2.sub(pair(at(sources, k, i)), b)));
-    storePair(dst, i, f64x2.add(b, sum));
+    const b = pairAt(kSingle, base + (i << 2));
+    storePair(dst, i, weightedPair(kSingle, true, i, b, sources, weights, lists));
   }
   if (i < n) {
-    const b = <f64>load<f32>(base + (i << 2));
-    let sum: f64 = 0;
-    for (let k: usize = 0; k < lists; k++)
-      sum += load<f64>(weights + (k << 3)) * (<f64>load<f32>(at(sources, k, i)) - b);
-    store<f32>(dst + (i << 2), <f32>(b + sum));
+    const b = oneAt(kSingle, base + (i << 2));
+    store<f32>(dst + (i << 2), <f32>weightedOne(kSingle, true, i, b, sources, weights, lists));
   }
 }
 
-/** Lanes of a block while it is summed row by row: 16 float64. */
+/** Float32 results of a piece before they are stored as codes, in the scratch: 1,024 behind the lanes of the sums. */
+const piece: usize = scratch + 256;
+const kPiece: usize = 1024;
+
+/** Codes of a weighted sum, and how far it lies from the reference; with `delta`, of the differences to it. */
+// @ts-ignore: decorator
+@inline
+function weightedSumHalfOf(
+  format: u32,
+  delta: bool,
+  dst: usize,
+  sums: usize,
+  reference: usize,
+  sources: usize,
+  weights: usize,
+  n: usize,
+  lists: usize,
+): void {
+  for (let start: usize = 0; start < n; start += kBlock) {
+    memory.fill(lanes, 0, 256);
+    const end = min(n, start + kBlock);
+    for (let first = start; first < end; first += kPiece) {
+      const count = min(end - first, kPiece);
+      let i: usize = 0;
+      for (const body = count & ~1; i < body; i += 2) {
+        const b = pairAt(format, reference + ((first + i) << 1));
+        const x = f32x4.demote_f64x2_zero(weightedPair(format, delta, first + i, b, sources, weights, lists));
+        v128.store64_lane(piece + (i << 2), x, 0);
+        const d = f64x2.sub(f64x2.promote_low_f32x4(x), b);
+        const p = lanes + ((i & 15) << 3);
+        v128.store(p, f64x2.add(v128.load(p), f64x2.mul(d, d)));
+        v128.store(p, f64x2.add(v128.load(p, 128), f64x2.mul(b, b)), 128);
+      }
+      if (i < count) {
+        const b = oneAt(format, reference + ((first + i) << 1));
+        const x = <f32>weightedOne(format, delta, first + i, b, sources, weights, lists);
+        store<f32>(piece + (i << 2), x);
+        const d = <f64>x - b;
+        const p = lanes + ((i & 15) << 3);
+        store<f64>(p, load<f64>(p) + d * d);
+        store<f64>(p, load<f64>(p, 128) + b * b, 128);
+      }
+      storeCodes(format, dst + (first << 1), count);
+    }
+    store<f64>(sums, load<f64>(sums) + totalOfLanes(lanes));
+    store<f64>(sums, load<f64>(sums, 8) + totalOfLanes(lanes + 128), 8);
+  }
+}
+
+/** The nearest codes of what stands in `piece`, every NaN the quiet one without a sign. */
+function storeCodes(format: u32, dst: usize, n: usize): void {
+  const quiet = i32x4.splat(0x7fc00000);
+  for (let p = piece; p < piece + (n << 2); p += 16) {
+    const v = v128.load(p);
+    v128.store(p, v128.bitselect(v, quiet, f32x4.eq(v, v)));
+  }
+  if (format == kBrain) encodeBf16(dst, piece, n);
+  else encodeF16(dst, piece, n);
+}
+
+function weightedSumHalfBy(
+  format: u32,
+  delta: bool,
+  dst: usize,
+  sums: usize,
+  reference: usize,
+  sources: usize,
+  weights: usize,
+  n: usize,
+  lists: usize,
+): void {
+  if (format == kBrain) {
+    if (delta) weightedSumHalfOf(kBrain, true, dst, sums, reference, sources, weights, n, lists);
+    else weightedSumHalfOf(kBrain, false, dst, sums, reference, sources, weights, n, lists);
+  } else if (delta) weightedSumHalfOf(kHalf, true, dst, sums, reference, sources, weights, n, lists);
+  else weightedSumHalfOf(kHalf, false, dst, sums, reference, sources, weights, n, lists);
+}
+
+export function deltaWeightedSumHalf(
+  dst: usize,
+  sums: usize,
+  base: usize,
+  sources: usize,
+  weights: usize,
+  n: usize,
+  lists: usize,
+  format: u32,
+): void {
+  weightedSumHalfBy(format, true, dst, sums, base, sources, weights, n, lists);
+}
+
+export function weightedSumHalf(
+  dst: usize,
+  sums: usize,
+  reference: usize,
+  sources: usize,
+  weights: usize,
+  n: usize,
+  lists: usize,
+  format: u32,
+): void {
+  weightedSumHalfBy(format, false, dst, sums, reference, sources, weights, n, lists);
+}
+
+/** Lanes of a block while it is summed row by row: 16 float64, twice where there are two sums. */
 const lanes: usize = scratch;
 
 /** Halving lane tree. */
-function totalOfLanes(): f64 {
+function totalOfLanes(lanes: usize): f64 {
   for (let half: usize = 8; half > 0; half >>= 1)
     for (let lane: usize = 0; lane < half; lane++) {
       const p = lanes + (lane << 3);
@@ -55,45 +180,14 @@ function totalOfLanes(): f64 {
   return load<f64>(lanes);
 }
 
-// @ts-ignore: decorator
-@inline
-function addProduct(lane: usize, x: usize, y: usize, b: usize): void {
-  const base = pair(b);
-  const p = lanes + (lane << 3);
-  v128.store(p, f64x2.add(v128.load(p), f64x2.mul(f64x2.sub(pair(x), base), f64x2.sub(pair(y), base))));
-}
-
-/** Sum of (u - b) * (x - b) over at most one block. */
-function blockOfDeltas(u: usize, x: usize, b: usize, n: usize): f64 {
-  memory.fill(lanes, 0, 128);
-  const rest = n & 15;
-  for (const end = u + ((n & ~15) << 2); u < end; u += 64, x += 64, b += 64) {
-    addProduct(0, u, x, b);
-    addProduct(2, u + 8, x + 8, b + 8);
-    addProduct(4, u + 16, x + 16, b + 16);
-    addProduct(6, u + 24, x + 24, b + 24);
-    addProduct(8, u + 32, x + 32, b + 32);
-    addProduct(10, u + 40, x + 40, b + 40);
-    addProduct(12, u + 48, x + 48, b + 48);
-    addProduct(14, u + 56, x + 56, b + 56);
-  }
-  for (let lane: usize = 0; lane < rest; lane++, u += 4, x += 4, b += 4) {
-    const base = <f64>load<f32>(b);
-    const p = lanes + (lane << 3);
-    store<f64>(p, load<f64>(p) + (<f64>load<f32>(u) - base) * (<f64>load<f32>(x) - base));
-  }
-  return totalOfLanes();
-}
-
 export function dotDeltasF64(dots: usize, sources: usize, x: usize, base: usize, lists: usize, n: usize): void {
   for (let start: usize = 0; start < n; start += kBlock) {
     const count = min(n - start, kBlock);
     for (let k: usize = 0; k < lists; k++) {
       const u = at(sources, k, start);
       const v = x + (start << 2);
-      const sum = base ? blockOfDeltas(u, v, base + (start << 2), count) : sumTerms(kProduct, u, v, count);
       const p = dots + (k << 3);
-      store<f64>(p, load<f64>(p) + sum);
+      store<f64>(p, load<f64>(p) + dotOfBlock(kSingle, u, v, base ? base + (start << 2) : 0, count));
     }
   }
 }
@@ -115,7 +209,7 @@ export function sumAbsDeltaF64(sum: usize, x: usize, base: usize, n: usize): voi
       const p = lanes + (lane << 3);
       store<f64>(p, load<f64>(p) + <f64>abs(delta(x, base, start + i)));
     }
-    store<f64>(sum, load<f64>(sum) + totalOfLanes());
+    store<f64>(sum, load<f64>(sum) + totalOfLanes(lanes));
   }
 }
 
@@ -254,5 +348,15 @@ export function nearSwapF32(dst: usize, base: usize, y: usize, n: usize, t: f64)
     const ratio = f64x2.div(f64x2.splat(t), v128.bitselect(least, distance, f64x2.lt(distance, least)));
     const w = v128.bitselect(one, ratio, f64x2.gt(ratio, one));
     storeLanes(dst, i, f64x2.add(f64x2.mul(w, v), f64x2.mul(f64x2.sub(one, w), b)), wide);
+  }
+}
+
+export function measureChangeF64(sums: usize, x: usize, base: usize, n: usize): void {
+  for (let start: usize = 0; start < n; start += kBlock) {
+    const count = min(n - start, kBlock);
+    const b = base + (start << 2);
+    const v = x + (start << 2);
+    store<f64>(sums, load<f64>(sums) + dotOfBlock(kSingle, v, v, b, count));
+    store<f64>(sums, load<f64>(sums, 8) + dotOfBlock(kSingle, b, b, 0, count), 8);
   }
 }

@@ -23,7 +23,7 @@ function halves(v: v128): v128 {
 /** Values of four binary16 codes in 32-bit lanes. */
 // @ts-ignore: decorator
 @inline
-function halfValues(codes: v128): v128 {
+export function halfValues(codes: v128): v128 {
   const m = v128.and(codes, i32x4.splat(0x7fff));
   const wide = i32x4.shl(m, 13);
   const subnormal = f32x4.mul(f32x4.convert_i32x4_s(m), f32x4.splat(1.0 / 16777216.0));

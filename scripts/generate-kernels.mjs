@@ -83,7 +83,7 @@ function parameters(kernel) {
   const pointers = kernel.args
     .filter((arg) => arg.kind !== 'scalar')
     .map((arg) => {
-      if (arg.kind === 'list') return `const float* const* ${arg.name}`;
+      if (arg.kind === 'list') return `const ${cType[arg.dtype]}* const* ${arg.name}`;
       return `${arg.access === 'in' ? 'const ' : ''}${cType[arg.dtype]}* ${arg.name}`;
     });
   const lengths = kernel.symbols.map((symbol) => `std::size_t ${lengthName(kernel, symbol)}`);
@@ -175,8 +175,9 @@ function requirements(kernel) {
 
 /** Statements that define every free length; `sizeOf(i)` gives the C++ expression of operand i's element count. */
 function lengthDefinitions(kernel, sizeOf, indent) {
-  return kernel.sources.map(({ symbol, arg, factors }) => {
+  return kernel.sources.map(({ symbol, arg, factors, counts }) => {
     const name = lengthName(kernel, symbol);
+    if (counts) return `${indent}const std::size_t ${name} = ${kernel.args[arg].name}.count;`;
     if (factors.length === 0) return `${indent}const std::size_t ${name} = ${sizeOf(arg)};`;
     return `${indent}const std::size_t ${name} = divideLength(${sizeOf(arg)}, ${cExpression(kernel, factors.join('*'))});`;
   });
@@ -193,7 +194,9 @@ function bindings() {
           `  const auto ${arg.name} = call.vector<${access}${cType[arg.dtype]}>(${i}, "${arg.name}", napi_${napiType[arg.dtype]}_array);`,
         );
       } else if (arg.kind === 'list')
-        lines.push(`  const auto ${arg.name} = call.list(${i}, "${arg.name}");`);
+        lines.push(
+          `  const auto ${arg.name} = call.list<const ${cType[arg.dtype]}>(${i}, "${arg.name}", napi_${napiType[arg.dtype]}_array);`,
+        );
       else lines.push(`  const auto ${arg.name} = call.scalar<${cType[arg.dtype]}>(${i}, "${arg.name}");`);
     });
     lines.push('  if (call.failed()) return nullptr;');
@@ -375,7 +378,7 @@ function interfaceTs() {
     k.args
       .map((arg) => {
         if (arg.kind === 'vec') return `${arg.name}: ${tsArray[arg.dtype]}`;
-        return arg.kind === 'list' ? `${arg.name}: readonly F32[]` : `${arg.name}: number`;
+        return arg.kind === 'list' ? `${arg.name}: readonly ${tsArray[arg.dtype]}[]` : `${arg.name}: number`;
       })
       .join(', ');
   const types = Object.entries({

@@ -19,9 +19,10 @@ struct Span {
   std::size_t size;
 };
 
+template <typename T>
 struct ListSpan {
   static constexpr std::size_t kMaxVectors = 256;
-  const float* data[kMaxVectors];
+  T* data[kMaxVectors];
   std::size_t sizes[kMaxVectors];
   std::size_t count;
   std::size_t size;  // length of the first vector
@@ -47,8 +48,9 @@ class Call {
     return typedArray<T>(arguments_[i], name, wanted);
   }
 
-  ListSpan list(std::size_t i, const char* name) {
-    ListSpan list;
+  template <typename T>
+  ListSpan<T> list(std::size_t i, const char* name, napi_typedarray_type wanted) {
+    ListSpan<T> list;
     list.count = 0;
     list.size = 0;
     if (failed_) return list;
@@ -56,14 +58,14 @@ class Call {
     std::uint32_t length = 0;
     napi_is_array(env_, arguments_[i], &isArray);
     if (isArray) napi_get_array_length(env_, arguments_[i], &length);
-    if (!isArray || length == 0 || length > ListSpan::kMaxVectors) {
-      fail("ERR_INVALID_ARGUMENT", "%s must be an array of 1 to 256 Float32Arrays", name);
+    if (!isArray || length == 0 || length > list.kMaxVectors) {
+      fail("ERR_INVALID_ARGUMENT", "%s must be an array of 1 to 256 %ss", name, arrayName(wanted));
       return list;
     }
     for (std::uint32_t k = 0; k < length && !failed_; ++k) {
       napi_value element;
       napi_get_element(env_, arguments_[i], k, &element);
-      const auto span = typedArray<const float>(element, name, napi_float32_array);
+      const auto span = typedArray<T>(element, name, wanted);
       list.data[k] = span.data;
       list.sizes[k] = span.size;
     }
@@ -100,11 +102,13 @@ class Call {
   void expectOptional(const Span<T>& span, const char* name, Extent wanted) {
     if (span.size != 0 && span.size != wanted) lengthError(name, wanted, span.size);
   }
-  void expectList(const ListSpan& list, const char* name, Extent wanted) {
+  template <typename T>
+  void expectList(const ListSpan<T>& list, const char* name, Extent wanted) {
     for (std::size_t k = 0; k < list.count; ++k)
       if (list.sizes[k] != wanted) lengthError(name, wanted, list.sizes[k]);
   }
-  void expectCount(const ListSpan& list, const char* name, std::size_t wanted) {
+  template <typename T>
+  void expectCount(const ListSpan<T>& list, const char* name, std::size_t wanted) {
     if (list.count != wanted)
       fail("ERR_SHAPE_MISMATCH", "%s must hold %zu vectors, received %zu", name, wanted, list.count);
   }

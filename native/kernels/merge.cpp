@@ -1,6 +1,7 @@
 // Model merging: combinations of models and of their differences to a base, and what they are weighed by.
 #include "deltas.hpp"
 #include "map.hpp"
+#include "stored.hpp"
 #include "sums.hpp"
 #include "table.hpp"
 
@@ -103,17 +104,108 @@ HEDDLE_INLINE void produceAt(float* dst, std::size_t n, At at) {
       [=](std::size_t i) { return at(i, double{}); });
 }
 
+/// Sums of squares of one block: of what changed, and of what it is measured against.
+struct ChangeSums {
+  Lanes changes;
+  Lanes squares;
+
+  /// Two vectors of results with those that they are measured against, `v` vectors of float64 into a row of
+  /// lanes.
+  HEDDLE_INLINE void add(F32 x, const F64* b, std::size_t v) {
+    F64 values[2];
+    widen(x, values[0], values[1]);
+    for (std::size_t half = 0; half < 2; ++half) {
+      const F64 d = values[half] - b[half];
+      changes.vectors[v + half] += d * d;
+      squares.vectors[v + half] += b[half] * b[half];
+    }
+  }
+  HEDDLE_INLINE void addOne(float x, double b, std::size_t lane) {
+    const double d = static_cast<double>(x) - b;
+    changes.vectors[lane / kDoubles][lane % kDoubles] += d * d;
+    squares.vectors[lane / kDoubles][lane % kDoubles] += b * b;
+  }
+  HEDDLE_INLINE void addTo(double* sums) const {
+    sums[0] += changes.total();
+    sums[1] += squares.total();
+  }
+};
+
+/// Codes of sum_k weights[k] * (sources[k] - reference) + reference, or without kDelta of the weighted sum
+/// alone, and how far the sums lie from the reference.
+template <typename Stored, bool kDelta>
+HEDDLE_INLINE void weightedSumHalfOf(std::uint16_t* dst, double* sums, const std::uint16_t* reference,
+                                     const std::uint16_t* const* sources, const double* weights,
+                                     std::size_t n, std::size_t lists) {
+  constexpr std::size_t kGroup = 4 * kDoubles;
+  for (std::size_t start = 0; start < n; start += kBlock) {
+    const std::size_t end = n - start < kBlock ? n : start + kBlock;
+    ChangeSums change;
+    std::size_t i = start;
+    // A row of lanes, or two, so that a group always begins at the same lane.
+    constexpr std::size_t kStep = kGroup < kLanes ? kLanes : kGroup;
+    for (; i + kStep <= end; i += kStep)
+      for (std::size_t group = 0; group < kStep; group += kGroup) {
+        const std::size_t at = i + group;
+        F64 b[4];
+        F64 values[4] = {};
+        for (std::size_t v = 0; v < 4; ++v) b[v] = Stored::vector(reference + at + v * kDoubles);
+        for (std::size_t k = 0; k < lists; ++k) {
+          const std::uint16_t* const source = sources[k] + at;
+          const double weight = weights[k];
+          for (std::size_t v = 0; v < 4; ++v) {
+            F64 x = Stored::vector(source + v * kDoubles);
+            if constexpr (kDelta) x -= b[v];
+            values[v] += weight * x;
+          }
+        }
+        if constexpr (kDelta)
+          for (std::size_t v = 0; v < 4; ++v) values[v] = b[v] + values[v];
+        const F32 low = narrow(values[0], values[1]);
+        const F32 high = narrow(values[2], values[3]);
+        change.add(low, b, group / kDoubles % (kLanes / kDoubles));
+        change.add(high, b + 2, (group / kDoubles + 2) % (kLanes / kDoubles));
+        store(dst + at, Stored::codes(low, high));
+      }
+    for (; i < end; ++i) {
+      const double b = Stored::one(reference + i);
+      double sum = 0;
+      for (std::size_t k = 0; k < lists; ++k) {
+        double x = Stored::one(sources[k] + i);
+        if constexpr (kDelta) x -= b;
+        sum += weights[k] * x;
+      }
+      const float value = static_cast<float>(kDelta ? b + sum : sum);
+      change.addOne(value, b, (i - start) % kLanes);
+      dst[i] = Stored::code(value);
+    }
+    change.addTo(sums);
+  }
+}
+
 }  // namespace
 
 void deltaWeightedSumF32(float* dst, const float* base, const float* const* sources, const double* weights,
                          std::size_t n, std::size_t lists) {
-  produceAt(dst, n, [=](std::size_t at, auto zero) {
-    using T = decltype(zero);
-    const T b = loadAt<T>(base + at);
-    T sum = zero;
-    for (std::size_t k = 0; k < lists; ++k) sum += weights[k] * (loadAt<T>(sources[k] + at) - b);
-    return b + sum;
-  });
+  produce(
+      dst, n,
+      [=](std::size_t i, F64(&values)[4]) {
+        F64 b[4];
+        F64 sums[4] = {};
+        for (std::size_t v = 0; v < 4; ++v) b[v] = loadF64(base + i + v * kDoubles);
+        for (std::size_t k = 0; k < lists; ++k) {
+          const float* const source = sources[k] + i;
+          const double weight = weights[k];
+          for (std::size_t v = 0; v < 4; ++v) sums[v] += weight * (loadF64(source + v * kDoubles) - b[v]);
+        }
+        for (std::size_t v = 0; v < 4; ++v) values[v] = b[v] + sums[v];
+      },
+      [=](std::size_t i) {
+        const double b = base[i];
+        double sum = 0;
+        for (std::size_t k = 0; k < lists; ++k) sum += weights[k] * (static_cast<double>(sources[k][i]) - b);
+        return b + sum;
+      });
 }
 
 void dotDeltasF64(double* dots, const float* const* sources, const float* x, const float* base,
@@ -217,6 +309,38 @@ void countUniqueF64(double* shared, double* unique, const float* base, const flo
 
 void nearSwapF32(float* dst, const float* base, const float* y, std::size_t n, double t) {
   produceAt(dst, n, [=](std::size_t at, auto zero) { return nearSwapAt<decltype(zero)>(at, base, y, t); });
+}
+
+void measureChangeF64(double* sums, const float* x, const float* base, std::size_t n) {
+  for (std::size_t start = 0; start < n; start += kBlock) {
+    const std::size_t end = n - start < kBlock ? n : start + kBlock;
+    ChangeSums change;
+    std::size_t i = start;
+    for (; i + kLanes <= end; i += kLanes)
+      for (std::size_t v = 0; v < kLanes / kDoubles; v += 2) {
+        const float* const from = base + i + v * kDoubles;
+        const F64 b[2] = {loadF64(from), loadF64(from + kDoubles)};
+        change.add(load(x + i + v * kDoubles), b, v);
+      }
+    for (; i < end; ++i) change.addOne(x[i], base[i], (i - start) % kLanes);
+    change.addTo(sums);
+  }
+}
+
+void deltaWeightedSumHalf(std::uint16_t* dst, double* sums, const std::uint16_t* base,
+                          const std::uint16_t* const* sources, const double* weights, std::size_t n,
+                          std::size_t lists, std::uint32_t format) {
+  withHalfFormat(format, [=](auto stored) {
+    weightedSumHalfOf<decltype(stored), true>(dst, sums, base, sources, weights, n, lists);
+  });
+}
+
+void weightedSumHalf(std::uint16_t* dst, double* sums, const std::uint16_t* reference,
+                     const std::uint16_t* const* sources, const double* weights, std::size_t n,
+                     std::size_t lists, std::uint32_t format) {
+  withHalfFormat(format, [=](auto stored) {
+    weightedSumHalfOf<decltype(stored), false>(dst, sums, reference, sources, weights, n, lists);
+  });
 }
 
 }  // namespace heddle::HEDDLE_ISA

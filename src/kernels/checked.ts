@@ -1,7 +1,14 @@
 /** Argument checks shared by the reference and WASM back ends; the native addon makes the same ones in C++. */
 import { InvalidArgumentError } from '../errors.js';
 import { type AnyArray, arrayOf } from './buffer.js';
-import { type Dtype, evaluateLength, type KernelSpec, parseRequirement, symbolSources } from './define.js';
+import {
+  type Dtype,
+  evaluateLength,
+  type KernelSpec,
+  type ListArg,
+  parseRequirement,
+  symbolSources,
+} from './define.js';
 import {
   DtypeError,
   IndexRangeError,
@@ -20,9 +27,12 @@ export const arrayTypes = {
   u32: Uint32Array,
 } as const satisfies Record<Dtype, unknown>;
 
+/** The vectors of a list argument. */
+export type VectorList = readonly (Float32Array | Uint16Array)[];
+
 /** Arguments of one call, resolved: typed arrays (arrays of them for lists), numbers, and the free lengths. */
 export interface CheckedCall {
-  args: (AnyArray | readonly Float32Array[] | number)[];
+  args: (AnyArray | VectorList | number)[];
   lengths: number[];
 }
 
@@ -36,7 +46,7 @@ export function checker(name: string, spec: KernelSpec): (args: readonly unknown
     const args = spec.args.map((arg, i) => {
       const value = received[i];
       if (arg.kind === 'vec') return expectArray(name, arg.name, arg.dtype, value);
-      if (arg.kind === 'list') return expectList(name, arg.name, value);
+      if (arg.kind === 'list') return expectList(name, arg.name, arg.dtype, value);
       return expectScalar(name, arg.name, arg.dtype, value);
     });
     const values: Record<string, number> = {};
@@ -44,8 +54,9 @@ export function checker(name: string, spec: KernelSpec): (args: readonly unknown
       const value = args[i];
       if (arg.kind === 'scalar' && typeof value === 'number') values[arg.name] = value;
     });
-    const lengths = sources.map(({ symbol, arg, factors }) => {
-      const size = sizeOf(args[arg]);
+    const lengths = sources.map(({ symbol, arg, factors, counts }) => {
+      const value = args[arg];
+      const size = counts && Array.isArray(value) ? value.length : sizeOf(value);
       const factor = factors.reduce((product, f) => product * evaluateLength(f, values), 1);
       values[symbol] = factor === 0 ? 0 : Math.floor(size / factor);
       return values[symbol];
@@ -79,7 +90,7 @@ export function checker(name: string, spec: KernelSpec): (args: readonly unknown
   };
 }
 
-function sizeOf(value: AnyArray | readonly Float32Array[] | number): number {
+function sizeOf(value: AnyArray | VectorList | number): number {
   if (typeof value === 'number') return 0;
   return ArrayBuffer.isView(value) ? value.length : value[0].length;
 }
@@ -97,10 +108,12 @@ function isBuffer(
   return typeof value === 'object' && value !== null && 'view' in value && typeof value.view === 'function';
 }
 
-function expectList(kernel: string, name: string, value: unknown): Float32Array[] {
+function expectList(kernel: string, name: string, dtype: ListArg['dtype'], value: unknown): VectorList {
   if (!Array.isArray(value) || value.length === 0 || value.length > 256)
-    throw new InvalidArgumentError(kernel, name, 'an array of 1 to 256 Float32Arrays', value);
-  return value.map((element: unknown) => expectArray(kernel, name, 'f32', element) as Float32Array);
+    throw new InvalidArgumentError(kernel, name, `an array of 1 to 256 ${arrayTypes[dtype].name}s`, value);
+  return value.map(
+    (element: unknown) => expectArray(kernel, name, dtype, element) as Float32Array | Uint16Array,
+  );
 }
 
 function expectScalar(kernel: string, name: string, dtype: string, value: unknown): number {

@@ -9,7 +9,10 @@ export type Access = 'in' | 'out' | 'inout';
  * (`fma` or `plain`: whether the products of a gemm or convolution chain are fused with their sum).
  */
 export type EqualityClass = 'exact' | 'profile';
-/** How the conformance suite fills an operand. `index`, `label`: integers below `below`; `definite`: a symmetric matrix with a large diagonal, n rows. */
+/**
+ * How the conformance suite fills an operand. `index`, `label`: integers below `below`; `halves`: codes that are of moderate size as float16 and
+ * as bfloat16; `definite`: a symmetric matrix with a large diagonal, n rows.
+ */
 export type Values =
   | 'normal'
   | 'positive'
@@ -18,6 +21,7 @@ export type Values =
   | 'index'
   | 'label'
   | 'bits'
+  | 'halves'
   | 'offsets'
   | 'codes'
   | 'definite';
@@ -42,7 +46,7 @@ export interface VectorArg {
 export interface ListArg {
   kind: 'list';
   name: string;
-  dtype: 'f32';
+  dtype: 'f32' | 'u16';
   length: string;
 }
 
@@ -106,7 +110,12 @@ function vector(access: Access) {
 export const input = vector('in');
 export const output = vector('out');
 export const update = vector('inout');
-export const inputs = (name: string, length = 'n'): ListArg => ({ kind: 'list', name, dtype: 'f32', length });
+export const inputs = (name: string, dtype: ListArg['dtype'] = 'f32', length = 'n'): ListArg => ({
+  kind: 'list',
+  name,
+  dtype,
+  length,
+});
 export const scalar = (name: string, dtype: ScalarType, test = 1): ScalarArg => ({
   kind: 'scalar',
   name,
@@ -150,9 +159,11 @@ export function lengthSymbols(spec: KernelSpec): string[] {
 /** How a length symbol follows from the operands: from argument `arg`, whose length is the symbol times `factors`. */
 export interface SymbolSource {
   symbol: string;
-  /** Index into the kernel's arguments; for `lists` of a list argument the number of vectors counts. */
+  /** Index into the kernel's arguments. */
   arg: number;
   factors: readonly string[];
+  /** The number of vectors of a list argument counts, not their length. */
+  counts?: true;
 }
 
 /** Where each free length comes from, in the order of `lengthSymbols`. Throws when a declaration leaves one open. */
@@ -164,6 +175,8 @@ export function symbolSources(spec: KernelSpec): SymbolSource[] {
       (arg, i) => required[i] && arg.kind !== 'scalar' && arg.length === symbol,
     );
     if (exact >= 0) return { symbol, arg: exact, factors: [] };
+    const list = symbol === 'lists' ? spec.args.findIndex((arg) => arg.kind === 'list') : -1;
+    if (list >= 0) return { symbol, arg: list, factors: [], counts: true };
     const product = spec.args.findIndex(
       (arg, i) => required[i] && arg.kind !== 'scalar' && arg.length.split('*').includes(symbol),
     );

@@ -4,8 +4,8 @@ import { arrayTypes } from './checked.js';
 import { type Case, evaluateLength, type KernelSpec, type VectorArg } from './define.js';
 import { philox4x32 } from './reference/philox.js';
 
-/** One call: arguments in the table's order. Lists are arrays of Float32Array. */
-export type CallArgs = (AnyArray | Float32Array[] | number)[];
+/** One call: arguments in the table's order. */
+export type CallArgs = (AnyArray | (Float32Array | Uint16Array)[] | number)[];
 
 export interface OperandOptions {
   seed: number;
@@ -30,6 +30,11 @@ const specialValues = [
   -3.4e38,
   1e-30,
   1e30,
+];
+
+/** Zeros, subnormals, infinities and NaN of either format. */
+const specialHalves = [
+  0, 0x8000, 1, 0x8001, 0x7f, 0x3ff, 0x400, 0x7bff, 0x7c00, 0xfc00, 0x7e00, 0x7f80, 0xff80, 0xffc0,
 ];
 
 /** A stream of doubles in [0, 1) with 32 bits, addressed by (seed, stream, element). */
@@ -57,7 +62,10 @@ export function makeOperands(spec: KernelSpec, values: Case, options: OperandOpt
     if (arg.kind === 'list')
       return Array.from(
         { length: scalars.lists ?? 1 },
-        () => fill(vectorOf('f32', length, options), random, options) as Float32Array,
+        () =>
+          (arg.dtype === 'f32' ? fill : fillHalves)(vectorOf(arg.dtype, length, options), random, options) as
+            | Float32Array
+            | Uint16Array,
       );
     if (arg.optional && scalars[`with_${arg.name}`] === 0) return new arrayTypes[arg.dtype](0);
     return fillVector(arg, scalars, vectorOf(arg.dtype, length, options), random, options);
@@ -77,6 +85,18 @@ function fill(array: AnyArray, random: () => number, options: OperandOptions): A
   if (options.specials !== 'none')
     for (let i = Math.floor(random() * 9); i < array.length; i += 1 + Math.floor(random() * 40))
       array[i] = values[Math.floor(random() * values.length)];
+  return array;
+}
+
+/** Codes between 2^-15 and 2^9 as bfloat16, and 0.5 and 4 as float16, of either sign. */
+function fillHalves(array: AnyArray, random: () => number, options: OperandOptions): AnyArray {
+  const drawn = Math.min(array.length, options.period ?? array.length);
+  for (let i = 0; i < drawn; i++)
+    array[i] = (random() < 0.5 ? 0x8000 : 0) + 0x3800 + Math.floor(random() * 0xc00);
+  repeat(array, drawn);
+  if (options.specials !== 'none')
+    for (let i = Math.floor(random() * 9); i < array.length; i += 1 + Math.floor(random() * 40))
+      array[i] = specialHalves[Math.floor(random() * specialHalves.length)];
   return array;
 }
 
@@ -114,6 +134,8 @@ function fillVector(
     }
     case 'bits':
       return each(() => Math.floor(random() * 0x100000000));
+    case 'halves':
+      return fillHalves(array, random, options);
     case 'codes':
       return each(() => Math.floor(random() * 255) - 127);
     case 'definite': {

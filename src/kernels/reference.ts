@@ -11,6 +11,7 @@ import { convKernels } from './reference/conv.js';
 import * as divergence from './reference/divergence.js';
 import * as fisher from './reference/fisher.js';
 import { gemmKernels } from './reference/gemm.js';
+import * as gram from './reference/gram.js';
 import * as layout from './reference/layout.js';
 import { linalgKernels } from './reference/linalg.js';
 import * as loss from './reference/loss.js';
@@ -52,6 +53,7 @@ export function createReference(profile: Profile = 'plain'): Kernels {
     ...mask,
     ...linalgKernels(profile),
     ...divergence,
+    ...gram,
   } as unknown as Record<KernelName, Body>;
   const functions = Object.fromEntries(
     kernelNames.map((name) => {

@@ -4,7 +4,6 @@ import { InvalidArgumentError } from '../errors.js';
 import { type BackendAttempt, BackendUnavailableError } from './errors.js';
 import type { BackendName, Kernels, Profile } from './kernels.js';
 import { chooseLevel, createNative, type NativeAddon } from './native.js';
-import { createReference } from './reference.js';
 import { createWasm } from './wasm.js';
 
 export type BackendChoice = BackendName | 'auto';
@@ -137,7 +136,7 @@ export async function loadBackend(options: BackendOptions = {}): Promise<Kernels
   const info = resolveBackend(options);
   switch (info.backend) {
     case 'reference':
-      return createReference(info.profile);
+      return (await import('./reference.js')).createReference(info.profile);
     case 'wasm':
       return createWasm(await compiledWasm());
     case 'native':
@@ -159,6 +158,7 @@ export async function availableBackends(): Promise<Kernels[]> {
           .filter((level) => level.runsHere)
           .map((level) => createNative(found.addon, level.name))
       : [];
+  const { createReference } = await import('./reference.js');
   return [
     ...native,
     await createWasm(await compiledWasm()),

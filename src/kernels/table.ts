@@ -12,6 +12,7 @@ import { convKernels } from './table/conv.js';
 import { divergenceKernels } from './table/divergence.js';
 import { fisherKernels } from './table/fisher.js';
 import { gemmKernels } from './table/gemm.js';
+import { gramKernels } from './table/gram.js';
 import { layoutKernels } from './table/layout.js';
 import { linalgKernels } from './table/linalg.js';
 import { lossKernels } from './table/loss.js';
@@ -47,6 +48,7 @@ export const table = {
   ...maskKernels,
   ...linalgKernels,
   ...divergenceKernels,
+  ...gramKernels,
 } satisfies Record<string, KernelSpec>;
 
 export type KernelName = keyof typeof table;

@@ -1,7 +1,7 @@
 /** The WASM back end: kernels on raw offsets into one unshared memory, with the reference's argument checks. */
 import { byteLength } from './allocate.js';
 import { type AnyArray, type KernelBuffer, makeBuffer } from './buffer.js';
-import { arrayTypes, checker } from './checked.js';
+import { arrayTypes, checker, type VectorList } from './checked.js';
 import { type Dtype, type KernelSpec, lengthSymbols, symbolSources } from './define.js';
 import { BackendUnavailableError } from './errors.js';
 import type { KernelFunctions } from './generated/interface.js';
@@ -105,8 +105,7 @@ function wrap(
         const value = args[i];
         const offset = inside[i];
         if (typeof value === 'number') scalars.push(value);
-        else if (Array.isArray(offset))
-          pointers.push(stageList(heap, value as readonly Float32Array[], offset, staged));
+        else if (Array.isArray(offset)) pointers.push(stageList(heap, value as VectorList, offset, staged));
         else if (arg.kind === 'vec')
           pointers.push(
             offset ?? stage(heap, value as AnyArray, arg.access !== 'out', arg.access !== 'in', staged),
@@ -128,7 +127,7 @@ function signed(spec: KernelSpec, result: number): number {
 
 function stageList(
   heap: WasmHeap,
-  vectors: readonly Float32Array[],
+  vectors: VectorList,
   inside: readonly (number | undefined)[],
   staged: Staged[],
 ): number {

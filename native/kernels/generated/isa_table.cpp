@@ -108,6 +108,9 @@ const KernelTable kKernelTable = {
     addUniqueDeltasF32,
     countUniqueF64,
     nearSwapF32,
+    measureChangeF64,
+    deltaWeightedSumHalf,
+    weightedSumHalf,
     countMagnitudesU32,
     keepBandF32,
     dropRankedDeltasF32,
@@ -123,6 +126,8 @@ const KernelTable kKernelTable = {
     divergenceRowsF64,
     scoreDeltaRowsF32,
     takeScoredRowsF32,
+    addDeltaGramF32,
+    addDeltaGramHalf,
 };
 
 }  // namespace heddle::HEDDLE_ISA

@@ -111,6 +111,9 @@ struct KernelTable {
   void (*addUniqueDeltasF32)(float* dst, const float* base, const float* const* sources, const double* uniqueScales, std::size_t n, std::size_t lists, double epsilon);
   void (*countUniqueF64)(double* shared, double* unique, const float* base, const float* const* sources, std::size_t lists, std::size_t n, double epsilon);
   void (*nearSwapF32)(float* dst, const float* base, const float* y, std::size_t n, double t);
+  void (*measureChangeF64)(double* sums, const float* x, const float* base, std::size_t n);
+  void (*deltaWeightedSumHalf)(std::uint16_t* dst, double* sums, const std::uint16_t* base, const std::uint16_t* const* sources, const double* weights, std::size_t n, std::size_t lists, std::uint32_t format);
+  void (*weightedSumHalf)(std::uint16_t* dst, double* sums, const std::uint16_t* reference, const std::uint16_t* const* sources, const double* weights, std::size_t n, std::size_t lists, std::uint32_t format);
   void (*countMagnitudesU32)(std::uint32_t* counts, const float* x, const float* base, std::size_t n, std::uint32_t prefix, std::uint32_t prefixShift, std::uint32_t shift, std::uint32_t digits);
   void (*keepBandF32)(float* dst, std::uint32_t* quota, const float* x, const float* base, std::size_t n, std::uint32_t lowBits, std::uint32_t highBits);
   void (*dropRankedDeltasF32)(float* dst, std::uint32_t* scratch, const float* x, const float* base, std::size_t n, std::uint32_t length, std::uint32_t stride, double least, double slope, std::uint32_t expectation, std::uint32_t lead, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site);
@@ -126,6 +129,8 @@ struct KernelTable {
   void (*divergenceRowsF64)(double* dst, const float* x, const float* base, std::size_t rows, std::uint32_t cols, double floor);
   void (*scoreDeltaRowsF32)(float* dst, const float* x, const float* base, const double* factors, std::size_t rows, std::uint32_t cols);
   void (*takeScoredRowsF32)(float* dst, const float* x, const float* base, const double* factors, std::size_t rows, std::uint32_t cols, float least);
+  void (*addDeltaGramF32)(double* gram, double* baseSquare, const float* const* vectors, const float* base, std::size_t lists, std::size_t n);
+  void (*addDeltaGramHalf)(double* gram, double* baseSquare, const std::uint16_t* const* vectors, const std::uint16_t* base, std::size_t lists, std::size_t n, std::uint32_t format);
 };
 
 enum class KernelId : std::uint32_t {
@@ -233,6 +238,9 @@ enum class KernelId : std::uint32_t {
   addUniqueDeltasF32,
   countUniqueF64,
   nearSwapF32,
+  measureChangeF64,
+  deltaWeightedSumHalf,
+  weightedSumHalf,
   countMagnitudesU32,
   keepBandF32,
   dropRankedDeltasF32,
@@ -248,8 +256,10 @@ enum class KernelId : std::uint32_t {
   divergenceRowsF64,
   scoreDeltaRowsF32,
   takeScoredRowsF32,
+  addDeltaGramF32,
+  addDeltaGramHalf,
 };
-constexpr std::uint32_t kKernelCount = 119;
+constexpr std::uint32_t kKernelCount = 124;
 
 }  // namespace heddle
 
@@ -360,6 +370,9 @@ void varianceF32(float* dst, const float* const* sources, const double* weights,
 void addUniqueDeltasF32(float* dst, const float* base, const float* const* sources, const double* uniqueScales, std::size_t n, std::size_t lists, double epsilon);
 void countUniqueF64(double* shared, double* unique, const float* base, const float* const* sources, std::size_t lists, std::size_t n, double epsilon);
 void nearSwapF32(float* dst, const float* base, const float* y, std::size_t n, double t);
+void measureChangeF64(double* sums, const float* x, const float* base, std::size_t n);
+void deltaWeightedSumHalf(std::uint16_t* dst, double* sums, const std::uint16_t* base, const std::uint16_t* const* sources, const double* weights, std::size_t n, std::size_t lists, std::uint32_t format);
+void weightedSumHalf(std::uint16_t* dst, double* sums, const std::uint16_t* reference, const std::uint16_t* const* sources, const double* weights, std::size_t n, std::size_t lists, std::uint32_t format);
 void countMagnitudesU32(std::uint32_t* counts, const float* x, const float* base, std::size_t n, std::uint32_t prefix, std::uint32_t prefixShift, std::uint32_t shift, std::uint32_t digits);
 void keepBandF32(float* dst, std::uint32_t* quota, const float* x, const float* base, std::size_t n, std::uint32_t lowBits, std::uint32_t highBits);
 void dropRankedDeltasF32(float* dst, std::uint32_t* scratch, const float* x, const float* base, std::size_t n, std::uint32_t length, std::uint32_t stride, double least, double slope, std::uint32_t expectation, std::uint32_t lead, std::uint32_t key0, std::uint32_t key1, std::uint32_t blockLow, std::uint32_t blockHigh, std::uint32_t step, std::uint32_t site);
@@ -375,6 +388,8 @@ void solveCholeskyF64(double* x, const double* factor, std::size_t m, std::uint3
 void divergenceRowsF64(double* dst, const float* x, const float* base, std::size_t rows, std::uint32_t cols, double floor);
 void scoreDeltaRowsF32(float* dst, const float* x, const float* base, const double* factors, std::size_t rows, std::uint32_t cols);
 void takeScoredRowsF32(float* dst, const float* x, const float* base, const double* factors, std::size_t rows, std::uint32_t cols, float least);
+void addDeltaGramF32(double* gram, double* baseSquare, const float* const* vectors, const float* base, std::size_t lists, std::size_t n);
+void addDeltaGramHalf(double* gram, double* baseSquare, const std::uint16_t* const* vectors, const std::uint16_t* base, std::size_t lists, std::size_t n, std::uint32_t format);
 
 extern const KernelTable kKernelTable;
 

@@ -134,6 +134,9 @@ constexpr OpSignature kSignatures[] = {
     {"addUniqueDeltasF32", false, 0, 0, {}, {}},
     {"countUniqueF64", false, 0, 0, {}, {}},
     {"nearSwapF32", true, 3, 1, {Dtype::f32, Dtype::f32, Dtype::f32}, {true, false, false}},
+    {"measureChangeF64", true, 3, 0, {Dtype::f64, Dtype::f32, Dtype::f32}, {true, false, false}},
+    {"deltaWeightedSumHalf", false, 0, 0, {}, {}},
+    {"weightedSumHalf", false, 0, 0, {}, {}},
     {"countMagnitudesU32", true, 3, 4, {Dtype::u32, Dtype::f32, Dtype::f32}, {true, false, false}},
     {"keepBandF32", true, 4, 2, {Dtype::f32, Dtype::u32, Dtype::f32, Dtype::f32}, {true, true, false, false}},
     {"dropRankedDeltasF32", true, 4, 12, {Dtype::f32, Dtype::u32, Dtype::f32, Dtype::f32}, {true, true, false, false}},
@@ -149,6 +152,8 @@ constexpr OpSignature kSignatures[] = {
     {"divergenceRowsF64", true, 3, 2, {Dtype::f64, Dtype::f32, Dtype::f32}, {true, false, false}},
     {"scoreDeltaRowsF32", true, 4, 1, {Dtype::f32, Dtype::f32, Dtype::f32, Dtype::f64}, {true, false, false, false}},
     {"takeScoredRowsF32", true, 4, 2, {Dtype::f32, Dtype::f32, Dtype::f32, Dtype::f64}, {true, false, false, false}},
+    {"addDeltaGramF32", false, 0, 0, {}, {}},
+    {"addDeltaGramHalf", false, 0, 0, {}, {}},
 };
 
 namespace dispatch_detail {
@@ -1033,6 +1038,13 @@ inline const char* checkOp(KernelId id, const OpArgs& op) {
       if (op.lengths[2] != Extent{n}) return "y";
       return nullptr;
     }
+    case KernelId::measureChangeF64: {
+      [[maybe_unused]] const std::size_t n = op.lengths[1];
+      if (op.lengths[0] != Extent{2}) return "sums";
+      if (op.lengths[1] != Extent{n}) return "x";
+      if (op.lengths[2] != Extent{n}) return "base";
+      return nullptr;
+    }
     case KernelId::countMagnitudesU32: {
       [[maybe_unused]] const auto prefix = scalarAs<std::uint32_t>(op.scalars[0]);
       [[maybe_unused]] const auto prefixShift = scalarAs<std::uint32_t>(op.scalars[1]);
@@ -1882,6 +1894,11 @@ inline void runOp(const KernelTable& kernels, KernelId id, const OpArgs& op) {
       [[maybe_unused]] const auto t = scalarAs<double>(op.scalars[0]);
       const std::size_t n = op.lengths[0];
       kernels.nearSwapF32(static_cast<float*>(op.operands[0]), static_cast<const float*>(op.operands[1]), static_cast<const float*>(op.operands[2]), n, t);
+      return;
+    }
+    case KernelId::measureChangeF64: {
+      const std::size_t n = op.lengths[1];
+      kernels.measureChangeF64(static_cast<double*>(op.operands[0]), static_cast<const float*>(op.operands[1]), static_cast<const float*>(op.operands[2]), n);
       return;
     }
     case KernelId::countMagnitudesU32: {

@@ -192,7 +192,7 @@ function prepare(
   const placed = spec.args.map((arg, i) => {
     const value = made[i];
     if (arg.kind === 'scalar') return value as number;
-    if (arg.kind === 'list') return (value as Float32Array[]).map((vector) => place(vector, 'f32'));
+    if (arg.kind === 'list') return (value as AnyArray[]).map((vector) => place(vector, arg.dtype));
     // An empty array, which leaves an optional operand out, needs no memory.
     const array = value as AnyArray;
     return array.length === 0 ? array : place(array, arg.dtype);

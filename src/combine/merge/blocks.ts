@@ -1,5 +1,4 @@
 /** Walking a tensor in pieces of a fixed shape, so that the size of the stream's chunks cannot change a bit. */
-import type { StatisticsPass } from './method.js';
 
 /** Elements of a block of the sum rule (docs/kernels.md). */
 export const kBlock = 65_536;
@@ -11,13 +10,31 @@ export function forEachPiece(n: number, use: (begin: number, end: number) => voi
   for (let begin = 0; begin < n; begin += piece) use(begin, Math.min(n, begin + piece));
 }
 
-export const slices = (arrays: readonly Float32Array[], begin: number, end: number): Float32Array[] =>
+/** Values, or codes of 16-bit floats. */
+export type Vector = Float32Array | Uint16Array;
+
+export const slices = <T extends Vector>(arrays: readonly T[], begin: number, end: number): T[] =>
   begin === 0 && arrays.every((array) => array.length === end)
     ? [...arrays]
-    : arrays.map((array) => array.subarray(begin, end));
+    : arrays.map((array) => array.subarray(begin, end) as T);
 
 /** Blocks that no pass holds: new ones for every tensor, left to the garbage collector, would come on top of a memory budget. */
-const spareBlocks: Float32Array[] = [];
+const spareBlocks = { values: [] as Float32Array[], codes: [] as Uint16Array[] };
+
+function takeBlock<T extends Vector>(like: T): T {
+  const { values, codes } = spareBlocks;
+  return (
+    like instanceof Uint16Array
+      ? (codes.pop() ?? new Uint16Array(kBlock))
+      : (values.pop() ?? new Float32Array(kBlock))
+  ) as T;
+}
+
+function giveBack(blocks: readonly Vector[]): void {
+  for (const block of blocks)
+    if (block instanceof Uint16Array) spareBlocks.codes.push(block);
+    else spareBlocks.values.push(block);
+}
 
 /**
  * A statistics pass over whole blocks of 65,536 elements, counted from the start of the tensor: what is left of a block at the end
@@ -26,12 +43,12 @@ const spareBlocks: Float32Array[] = [];
  * @param size - elements of the tensor.
  * @param accept - keeps none of what it is given.
  */
-export function blockedPass(
+export function blockedPass<T extends Vector = Float32Array>(
   size: number,
-  accept: (inputs: readonly Float32Array[], offset: number) => void,
+  accept: (inputs: readonly T[], offset: number) => void,
   end?: () => void,
-): StatisticsPass {
-  const held: Float32Array[] = [];
+): { accept(inputs: readonly T[], offset: number): void; end?: () => void } {
+  const held: T[] = [];
   let heldCount = 0;
   let heldOffset = 0;
   return {
@@ -48,21 +65,18 @@ export function blockedPass(
           at += whole;
           continue;
         }
-        if (held.length === 0) held.push(...inputs.map(() => spareBlocks.pop() ?? new Float32Array(kBlock)));
+        if (held.length === 0) held.push(...inputs.map(takeBlock));
         if (heldCount === 0) heldOffset = position;
         const count = Math.min(kBlock - inBlock, left);
         for (let k = 0; k < held.length; k++) held[k].set(inputs[k].subarray(at, at + count), heldCount);
         heldCount += count;
         at += count;
         if (heldCount === kBlock || heldOffset + heldCount === size) {
-          accept(
-            held.map((array) => array.subarray(0, heldCount)),
-            heldOffset,
-          );
+          accept(slices(held, 0, heldCount), heldOffset);
           heldCount = 0;
         }
       }
-      if (offset + length === size) spareBlocks.push(...held.splice(0));
+      if (offset + length === size) giveBack(held.splice(0));
     },
     end,
   };

@@ -3,6 +3,7 @@ import { MergeMethodError } from './errors.js';
 import { Gram, gramPass } from './gram.js';
 import type { MergeMethod, TensorContext } from './method.js';
 import { globalOf, optional } from './parameters.js';
+import { weightedSumOf } from './weighted-sum.js';
 
 /**
  * Karcher (Riemannian) mean of the directions of all inputs with equal weights, times the mean of their norms. A base is a point like
@@ -26,7 +27,7 @@ export const karcher: MergeMethod = {
     const end = (): void => coefficients.set(karcherMean(context, gram, limits));
     return {
       passes: [gramPass(kernels, size, gram, all, -1, end)],
-      combine: (out, inputs) => kernels.weightedSumF32(out, inputs, coefficients),
+      ...weightedSumOf(kernels, all, coefficients),
     };
   },
 };

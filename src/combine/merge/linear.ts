@@ -1,5 +1,6 @@
 import type { MergeMethod } from './method.js';
 import { globalOf, optional, perModelOf, required } from './parameters.js';
+import { weightedSumOf } from './weighted-sum.js';
 import { weightSum } from './weights.js';
 
 /** Weighted average: r = sum w_i x_i, divided by sum w_i with `normalize`. */
@@ -15,10 +16,8 @@ export const linear: MergeMethod = {
     const normalize = globalOf(linear, context, 'normalize') !== 0;
     const sum = normalize ? weightSum('linear', context, given) : 1;
     const weights = Float64Array.from(given, (weight) => weight / sum);
-    return {
-      passes: [],
-      combine: (out, inputs) => context.kernels.weightedSumF32(out, inputs, weights),
-    };
+    const all = context.models.map((_, k) => k);
+    return { passes: [], ...weightedSumOf(context.kernels, all, weights) };
   },
 };
 

@@ -85,6 +85,11 @@ export interface TensorMerge {
    * Ties that are dealt out by index are counted from offset 0, which starts anew.
    */
   combine(out: Float32Array, inputs: readonly Float32Array[], offset: number): void;
+  /**
+   * The same from 16-bit floats to codes of their type, rounded to nearest even, for what has kernels that widen values as they read
+   * them. `sums` are those of `measureChangeF64` for the results and the reference.
+   */
+  combineStored?(out: Uint16Array, sums: Float64Array, inputs: CodedInputs, offset: number): void;
   /** What a report may say of the tensor after the passes: interpolation ratio, cosine. */
   statistics?(): Readonly<Record<string, number>>;
   /** Entries of each input that a threshold of the whole model let through, after the last chunk; of the base all. */
@@ -93,8 +98,19 @@ export interface TensorMerge {
 
 export interface StatisticsPass {
   accept(inputs: readonly Float32Array[], offset: number): void;
+  /** The same from 16-bit floats, bit for bit. A pass is given all chunks in one of the two ways. */
+  acceptStored?(inputs: CodedInputs, offset: number): void;
   /** After the last chunk. */
   end?(): void;
+}
+
+/** Inputs of one 16-bit type as they are stored. */
+export interface CodedInputs {
+  readonly codes: readonly Uint16Array[];
+  /** As kernels name it: 0 bfloat16, 1 float16. */
+  readonly format: number;
+  /** Input that the change is measured against: the base where there is one. */
+  readonly reference: number;
 }
 
 export interface InMemoryMerge {

@@ -1,10 +1,9 @@
-import { blockedPass, kBlock, slices } from './blocks.js';
+import { slices } from './blocks.js';
 import { MergeMethodError } from './errors.js';
-import { Gram } from './gram.js';
+import { Gram, gramPass } from './gram.js';
 import type { MergeMethod, TensorContext, TensorMerge } from './method.js';
 import { globalOf, optional, othersOf, pick } from './parameters.js';
-
-const kNoBase = new Float32Array(0);
+import { deltaWeightedSumOf } from './weighted-sum.js';
 
 /**
  * Mean cosine of all pairs of task vectors.
@@ -12,13 +11,13 @@ const kNoBase = new Float32Array(0);
  * A pair with a vector that is zero (relative to the base below 1e-12) counts as orthogonal; in strict mode norm products below
  * 1e-6 are raised to that, which pulls small tensors to the base.
  */
-export function meanCosine(gram: Gram, baseNorm: number, strict: boolean): number {
+function meanCosine(gram: Gram, strict: boolean): number {
   let sum = 0;
   let pairs = 0;
   for (let i = 0; i < gram.size; i++)
     for (let j = i + 1; j < gram.size; j++) {
       const product = gram.norm(i) * gram.norm(j);
-      const none = Math.min(gram.norm(i), gram.norm(j)) <= 1e-12 * baseNorm || product === 0;
+      const none = Math.min(gram.norm(i), gram.norm(j)) <= 1e-12 * gram.baseNorm || product === 0;
       const cosine = strict ? gram.at(i, j) / Math.max(product, 1e-6) : none ? 0 : gram.at(i, j) / product;
       sum += Math.max(-1, Math.min(1, cosine));
       pairs++;
@@ -27,7 +26,7 @@ export function meanCosine(gram: Gram, baseNorm: number, strict: boolean): numbe
 }
 
 /** t = N c / (1 + (N - 1) c), in [0, 1] unless strict. Task vectors that cancel have no ratio: an error, or the base where that is asked for. */
-export function stockRatio(context: TensorContext, models: number, cosine: number): number {
+function stockRatio(context: TensorContext, models: number, cosine: number): number {
   const divisor = 1 + (models - 1) * cosine;
   if (context.strict) return (models * cosine) / divisor;
   if (Math.abs(divisor) < 1e-6 && context.onSingular === 'base') return 0;
@@ -75,29 +74,17 @@ export const modelStock: MergeMethod = {
 function planTensor(context: TensorContext, others: readonly number[]): TensorMerge {
   const { base, kernels, size } = context;
   const gram = new Gram(others.length);
-  const baseSquare = new Float64Array(1);
   const weights = new Float64Array(others.length);
   let cosine = 0;
   let ratio = 0;
+  const end = (): void => {
+    cosine = meanCosine(gram, context.strict);
+    ratio = stockRatio(context, others.length, cosine);
+    weights.fill(ratio / others.length);
+  };
   return {
-    passes: [
-      blockedPass(
-        size,
-        (inputs) => {
-          for (let begin = 0; begin < inputs[0].length; begin += kBlock) {
-            const block = slices(inputs, begin, Math.min(inputs[0].length, begin + kBlock));
-            gram.add(kernels, pick(block, others), block[base]);
-            kernels.dotDeltasF64(baseSquare, [block[base]], block[base], kNoBase);
-          }
-        },
-        () => {
-          cosine = meanCosine(gram, Math.sqrt(baseSquare[0]), context.strict);
-          ratio = stockRatio(context, others.length, cosine);
-          weights.fill(ratio / others.length);
-        },
-      ),
-    ],
-    combine: (out, inputs) => kernels.deltaWeightedSumF32(out, inputs[base], pick(inputs, others), weights),
+    passes: [gramPass(kernels, size, gram, others, base, end)],
+    ...deltaWeightedSumOf(kernels, base, others, weights),
     statistics: () => ({ t: ratio, cosine }),
   };
 }
@@ -117,7 +104,7 @@ function planRows(context: TensorContext, others: readonly number[], row: number
         const vectors = pick(parts, others);
         gram.clear();
         gram.add(kernels, vectors, from);
-        const cosine = meanCosine(gram, Math.sqrt(kernels.sumSquaresF32(from)), strict);
+        const cosine = meanCosine(gram, strict);
         const ratio = stockRatio(context, others.length, cosine);
         weights.fill(ratio / others.length);
         kernels.deltaWeightedSumF32(out.subarray(begin, begin + row), from, vectors, weights);

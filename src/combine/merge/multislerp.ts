@@ -3,6 +3,7 @@ import { MergeMethodError } from './errors.js';
 import { Gram, gramPass } from './gram.js';
 import type { MergeMethod, TensorContext } from './method.js';
 import { globalOf, optional, othersOf, perModelOf, pick, required } from './parameters.js';
+import { combinationOf } from './weighted-sum.js';
 import { weightSum } from './weights.js';
 
 /**
@@ -36,10 +37,7 @@ export const multislerp: MergeMethod = {
     const end = (): void => coefficients.set(sphericalMean(context, gram, weights, eps));
     return {
       passes: [gramPass(kernels, context.size, gram, others, base, end)],
-      combine(out, inputs) {
-        if (base >= 0) kernels.deltaWeightedSumF32(out, inputs[base], pick(inputs, others), coefficients);
-        else kernels.weightedSumF32(out, inputs, coefficients);
-      },
+      ...combinationOf(kernels, base, others, coefficients),
     };
   },
 };

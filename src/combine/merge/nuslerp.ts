@@ -3,6 +3,7 @@ import { slices } from './blocks.js';
 import { Gram, gramPass } from './gram.js';
 import type { MergeMethod, TensorContext, TensorMerge } from './method.js';
 import { globalOf, optional, othersOf, perModelOf, pick, required } from './parameters.js';
+import { combinationOf } from './weighted-sum.js';
 
 const kLeastNorm = 1e-7;
 
@@ -45,18 +46,6 @@ export const nuslerp: MergeMethod = {
   },
 };
 
-function combineWith(
-  { base, kernels }: TensorContext,
-  others: readonly number[],
-  out: Float32Array,
-  inputs: readonly Float32Array[],
-  coefficients: Float64Array,
-): void {
-  const vectors = pick(inputs, others);
-  if (base >= 0) kernels.deltaWeightedSumF32(out, inputs[base], vectors, coefficients);
-  else kernels.weightedSumF32(out, vectors, coefficients);
-}
-
 function planFlat(context: TensorContext, others: readonly number[], t: number): TensorMerge {
   const gram = new Gram(2);
   const coefficients = new Float64Array(2);
@@ -68,7 +57,7 @@ function planFlat(context: TensorContext, others: readonly number[], t: number):
   };
   return {
     passes: [gramPass(context.kernels, context.size, gram, others, context.base, end)],
-    combine: (out, inputs) => combineWith(context, others, out, inputs, coefficients),
+    ...combinationOf(context.kernels, context.base, others, coefficients),
     statistics: () => ({ t, cosine }),
   };
 }
@@ -77,16 +66,17 @@ function planRows(context: TensorContext, others: readonly number[], t: number):
   const row = context.shape[context.shape.length - 1];
   const gram = new Gram(2);
   const coefficients = new Float64Array(2);
+  const { combine } = combinationOf(context.kernels, context.base, others, coefficients);
   return {
     alignment: row,
     passes: [],
-    combine(out, inputs) {
+    combine(out, inputs, offset) {
       for (let begin = 0; begin < out.length; begin += row) {
         const parts = slices(inputs, begin, begin + row);
         gram.clear();
         gram.add(context.kernels, pick(parts, others), context.base >= 0 ? parts[context.base] : undefined);
         coefficients.set(nuslerpCoefficients(gram.at(0, 1), gram.at(0, 0), gram.at(1, 1), t));
-        combineWith(context, others, out.subarray(begin, begin + row), parts, coefficients);
+        combine(out.subarray(begin, begin + row), parts, offset + begin);
       }
     },
   };

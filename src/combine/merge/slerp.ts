@@ -2,6 +2,7 @@ import { arcCosine, sinCos } from './angles.js';
 import { Gram, gramPass } from './gram.js';
 import type { MergeMethod } from './method.js';
 import { globalOf, required } from './parameters.js';
+import { weightedSumOf } from './weighted-sum.js';
 
 /** Cosine above which two vectors count as parallel, and the path between them as straight. */
 const kParallel = 0.9995;
@@ -45,7 +46,7 @@ export const slerp: MergeMethod = {
     };
     return {
       passes: [gramPass(kernels, context.size, gram, [base, other], -1, end)],
-      combine: (out, inputs) => kernels.weightedSumF32(out, [inputs[base], inputs[other]], coefficients),
+      ...weightedSumOf(kernels, [base, other], coefficients),
       statistics: () => ({ t, cosine }),
     };
   },

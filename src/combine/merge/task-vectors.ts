@@ -19,6 +19,7 @@ import {
 } from './parameters.js';
 import { SignConflicts } from './sign-conflicts.js';
 import type { OnNonFinite, Sparsifier } from './sparsifiers.js';
+import { deltaWeightedSumOf } from './weighted-sum.js';
 
 const kNoBase = new Float32Array(0);
 /** Sums of magnitudes below which a task vector is not rescaled. */
@@ -105,11 +106,7 @@ export function planTaskVectors(
   const scaled = (): Float64Array => weights.map((weight, i) => weight * factors[i]);
   if ((alone || !rules.elect) && sparsifiers.every((s) => s === undefined)) {
     const coefficients = weights.map((weight) => (lambda * weight) / divisor);
-    return {
-      passes,
-      combine: (out, inputs) =>
-        kernels.deltaWeightedSumF32(out, inputs[base], pick(inputs, others), coefficients),
-    };
+    return { passes, ...deltaWeightedSumOf(kernels, base, others, coefficients) };
   }
   const step = pieceLength(alignment);
   // Task vectors of a piece, and one that is masked: more than the usual where rows are.

@@ -115,6 +115,9 @@ export interface KernelFunctions {
   addUniqueDeltasF32(dst: F32, base: F32, sources: readonly F32[], uniqueScales: F64, epsilon: number): void;
   countUniqueF64(shared: F64, unique: F64, base: F32, sources: readonly F32[], epsilon: number): void;
   nearSwapF32(dst: F32, base: F32, y: F32, t: number): void;
+  measureChangeF64(sums: F64, x: F32, base: F32): void;
+  deltaWeightedSumHalf(dst: U16, sums: F64, base: U16, sources: readonly U16[], weights: F64, format: number): void;
+  weightedSumHalf(dst: U16, sums: F64, reference: U16, sources: readonly U16[], weights: F64, format: number): void;
   countMagnitudesU32(counts: U32, x: F32, base: F32, prefix: number, prefixShift: number, shift: number, digits: number): void;
   keepBandF32(dst: F32, quota: U32, x: F32, base: F32, lowBits: number, highBits: number): void;
   dropRankedDeltasF32(dst: F32, scratch: U32, x: F32, base: F32, length: number, stride: number, least: number, slope: number, expectation: number, lead: number, key0: number, key1: number, blockLow: number, blockHigh: number, step: number, site: number): void;
@@ -130,4 +133,6 @@ export interface KernelFunctions {
   divergenceRowsF64(dst: F64, x: F32, base: F32, cols: number, floor: number): void;
   scoreDeltaRowsF32(dst: F32, x: F32, base: F32, factors: F64, cols: number): void;
   takeScoredRowsF32(dst: F32, x: F32, base: F32, factors: F64, cols: number, least: number): void;
+  addDeltaGramF32(gram: F64, baseSquare: F64, vectors: readonly F32[], base: F32): void;
+  addDeltaGramHalf(gram: F64, baseSquare: F64, vectors: readonly U16[], base: U16, format: number): void;
 }

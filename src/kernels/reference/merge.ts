@@ -4,7 +4,9 @@
  * Differences are taken in float64, but for `sumAbsDeltaF64`. An optional base that is not there counts as zeros. Sums over k are float64
  * chains in order of k from +0.
  */
+import { weightedSumF32 } from './clip.js';
 import { delta } from './deltas.js';
+import { narrowHalf, widenHalf } from './halves.js';
 import { sumTerms } from './sums.js';
 
 const kBlock = 65_536;
@@ -156,4 +158,61 @@ export function nearSwapF32(dst: Float32Array, base: Float32Array, y: Float32Arr
     const w = ratio > 1 ? 1 : ratio;
     dst[i] = w * y[i] + (1 - w) * base[i];
   }
+}
+
+/**
+ * How far x lies from base: sums[0] += sum of (x[i] - base[i])^2 and sums[1] += sum of base[i]^2 in float64, each block's sum by the sum
+ * rule.
+ */
+export function measureChangeF64(sums: Float64Array, x: Float32Array, base: Float32Array): void {
+  for (let start = 0; start < x.length; start += kBlock) {
+    const count = Math.min(kBlock, x.length - start);
+    sums[0] += sumTerms(count, (i) => (x[start + i] - base[start + i]) * (x[start + i] - base[start + i]));
+    sums[1] += sumTerms(count, (i) => base[start + i] * base[start + i]);
+  }
+}
+
+/**
+ * `deltaWeightedSumF32` of 16-bit floats: dst gets the codes nearest to the float32 results, ties to even and every NaN the quiet one
+ * without a sign; sums are those of `measureChangeF64` for the results and the base.
+ *
+ * @param format - 0 bfloat16, 1 float16.
+ */
+export function deltaWeightedSumHalf(
+  dst: Uint16Array,
+  sums: Float64Array,
+  base: Uint16Array,
+  sources: readonly Uint16Array[],
+  weights: Float64Array,
+  format: number,
+): void {
+  const from = widenHalf(base, format);
+  const result = new Float32Array(dst.length);
+  deltaWeightedSumF32(
+    result,
+    from,
+    sources.map((codes) => widenHalf(codes, format)),
+    weights,
+  );
+  measureChangeF64(sums, result, from);
+  narrowHalf(dst, result, format);
+}
+
+/** `weightedSumF32` of 16-bit floats, stored and measured as by `deltaWeightedSumHalf`. */
+export function weightedSumHalf(
+  dst: Uint16Array,
+  sums: Float64Array,
+  reference: Uint16Array,
+  sources: readonly Uint16Array[],
+  weights: Float64Array,
+  format: number,
+): void {
+  const result = new Float32Array(dst.length);
+  weightedSumF32(
+    result,
+    sources.map((codes) => widenHalf(codes, format)),
+    weights,
+  );
+  measureChangeF64(sums, result, widenHalf(reference, format));
+  narrowHalf(dst, result, format);
 }

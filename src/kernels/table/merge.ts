@@ -5,6 +5,10 @@ import { base, withBase } from './deltas.js';
 const listCases: Case[] = [0, 1, 3, 7, 16, 17, 100, 1023, 4099].flatMap((n) =>
   [1, 2, 3, 5].map((lists) => ({ n, lists })),
 );
+const halfCases: Case[] = [...listCases, ...[65_535, 65_536, 140_017].map((n) => ({ n, lists: 2 }))].flatMap(
+  (each): Case[] => [each, { ...each, format: 1 }],
+);
+const changeSums = update('sums', 'f64', '2');
 const bench = [{ n: 1 << 21, lists: 5 }];
 
 export const mergeKernels = {
@@ -83,5 +87,34 @@ export const mergeKernels = {
     'merge',
     [output('dst', 'f32'), input('base', 'f32'), input('y', 'f32'), scalar('t', 'f64', 0.3)],
     { bench: [{ n: 1 << 22 }], bytes: '12*n' },
+  ),
+  measureChangeF64: kernel('merge', [changeSums, input('x', 'f32'), input('base', 'f32')], {
+    bench: [{ n: 1 << 22 }],
+    bytes: '8*n',
+    bound: 'read',
+  }),
+  deltaWeightedSumHalf: kernel(
+    'merge',
+    [
+      output('dst', 'u16'),
+      changeSums,
+      input('base', 'u16', 'n', { values: 'halves' }),
+      inputs('sources', 'u16'),
+      input('weights', 'f64', 'lists'),
+      scalar('format', 'u32', 0),
+    ],
+    { requires: ['format <= 1'], cases: halfCases, bench, bytes: '2*n*lists+4*n', bound: 'copy' },
+  ),
+  weightedSumHalf: kernel(
+    'merge',
+    [
+      output('dst', 'u16'),
+      changeSums,
+      input('reference', 'u16', 'n', { values: 'halves' }),
+      inputs('sources', 'u16'),
+      input('weights', 'f64', 'lists'),
+      scalar('format', 'u32', 0),
+    ],
+    { requires: ['format <= 1'], cases: halfCases, bench, bytes: '2*n*lists+4*n', bound: 'copy' },
   ),
 } satisfies Record<string, KernelSpec>;

@@ -1,7 +1,7 @@
 /** How a memory budget becomes the size of the stream's buffers. */
 import type { MergePlan } from '../plan.js';
 import { MemoryBudgetError } from './errors.js';
-import { BLOCK } from './scratch.js';
+import { BLOCK, storedPieceBlocks } from './scratch.js';
 
 /** Chunks in flight of a lane: one is read, one is computed, one is written. */
 export const SLOTS = 3;
@@ -41,7 +41,9 @@ export interface MemoryPlan {
 export function planMemory({ outputs }: Pick<MergePlan, 'outputs'>, budget: number, workers = 0): MemoryPlan {
   const lanes = Math.max(1, workers);
   const mostInputs = outputs.reduce((most, { inputs }) => Math.max(most, inputs.length), 0);
-  const scratch = (mostInputs + SCRATCH_VECTORS) * BLOCK * 4;
+  // Pieces of 16-bit floats as they are stored: all inputs and the result.
+  const stored = storedPieceBlocks(mostInputs) * 2 * (mostInputs + 1);
+  const scratch = Math.max((mostInputs + SCRATCH_VECTORS) * 4, stored) * BLOCK;
   const fixed = PROCESS_BYTES + lanes * (LANE_BYTES + scratch);
   const free = Math.max(0, budget - fixed);
   const spareBytes = Math.floor((free / lanes) * SPARE);

@@ -1,4 +1,4 @@
-/** The computing side's view of its inputs: stored bytes, handed over or read from files, as float32. */
+/** The computing side's view of its inputs: stored bytes, handed over or read from files, as float32 or as they are. */
 import type { Kernels } from '../../kernels/kernels.js';
 import { createCodec, roundTo } from '../../tensor/safetensors/codecs.js';
 import { bytesOf } from '../../tensor/safetensors/dtype.js';
@@ -7,6 +7,10 @@ import type { Scratch } from './scratch.js';
 import type { ChunkCommand, TaskStart } from './task.js';
 
 export interface StoredInputs {
+  /** The type of all inputs as kernels name it, where they are 16-bit floats of one type that is not rounded to another. */
+  readonly format?: number;
+  /** Elements [begin, end) of a chunk of all inputs as they are stored, where there is a `format`. */
+  codes(command: ChunkCommand, begin: number, end: number): Uint16Array[];
   /** Elements [begin, end) of a chunk of input `k`. @param place - of scratch memory; what was in it is lost. Default: k. */
   widened(command: ChunkCommand, k: number, begin: number, end: number, place?: number): Float32Array;
 }
@@ -39,6 +43,12 @@ export function createStoredInputs(
   };
 
   return {
+    format: formatOf(start),
+    codes: (command, begin, end) =>
+      codecs.map((_, k) => {
+        const bytes = stored(command, k, begin, end, k);
+        return new Uint16Array(bytes.buffer, bytes.byteOffset, end - begin);
+      }),
     widened(command, k, begin, end, place = k) {
       const codec = codecs[k];
       const bytes = stored(command, k, begin, end, place);
@@ -52,6 +62,13 @@ export function createStoredInputs(
       return view;
     },
   };
+}
+
+function formatOf({ inputs, rounding }: Pick<TaskStart, 'inputs' | 'rounding'>): number | undefined {
+  const [dtype] = inputs;
+  if (inputs.some((each) => each !== dtype) || (rounding !== undefined && rounding !== dtype))
+    return undefined;
+  return dtype === 'BF16' ? 0 : dtype === 'F16' ? 1 : undefined;
 }
 
 export function filesOf(files: FileAccess | undefined): FileAccess {
