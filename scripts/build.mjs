@@ -22,13 +22,19 @@ const inputs = {
     'tsconfig.json',
     'scripts/build-report.mjs',
     'scripts/build-worker.mjs',
+    'scripts/build-merge-thread.mjs',
     'package-lock.json',
   ],
   native: ['native', 'CMakeLists.txt', 'package-lock.json'],
 };
 const outputs = {
   wasm: ['build/wasm/engine.wasm', 'src/platform/generated/wasm-bytes.ts'],
-  typescript: ['src/platform/generated/worker-source.ts', 'dist/index.js', 'dist/engine.wasm'],
+  typescript: [
+    'src/platform/generated/worker-source.ts',
+    'dist/index.js',
+    'dist/merge/merge-thread.js',
+    'dist/engine.wasm',
+  ],
   native: ['build/Release/heddle.node'],
 };
 
@@ -74,6 +80,7 @@ function buildTypeScript() {
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   run('worker bundle', [join(root, 'scripts/build-worker.mjs')]);
   run('TypeScript', [bin('typescript', 'tsc'), '-p', 'tsconfig.json']);
+  run('merge thread', [join(root, 'scripts/build-merge-thread.mjs')]);
   writeFileSync(join(root, 'dist/engine.wasm'), readFileSync(join(root, 'build/wasm/engine.wasm')));
   if (existsSync(join(root, 'scripts/build-report.mjs')))
     run('report page', [join(root, 'scripts/build-report.mjs')]);

@@ -22,10 +22,10 @@ class MergeThreadError extends HeddleError {
 
 // The sources run under the test runner, but a thread needs compiled JavaScript.
 function entry(): URL {
-  const compiled = new URL('./thread-entry.node.js', import.meta.url);
+  const compiled = new URL('../merge-thread.js', import.meta.url);
   return existsSync(fileURLToPath(compiled))
     ? compiled
-    : new URL('../../../dist/merge/stream/thread-entry.node.js', import.meta.url);
+    : new URL('../../../dist/merge/merge-thread.js', import.meta.url);
 }
 
 /** Starts a thread with kernels of its own. */
