@@ -116,11 +116,12 @@ async function mergeDocument(
   let writer: ModelWriter | undefined;
   try {
     checkMethods(plan, kernels);
+    const workers = workersFor(plan, options);
+    // Threads start while the output is laid out.
+    lanes.push(...createLanes(kernels, backend, workers));
     await checkSidecars(plan, sources, options.signal);
     writer = await openOutput(plan, sources, folder, options);
     const resumed = writer.finished.size;
-    const workers = workersFor(plan, options);
-    lanes.push(...createLanes(kernels, backend, workers));
     const summary = await runPlanned({
       ...{ plan, sources, writer, lanes, kernels, began, more, recipe: text, method: recipe.method },
       ...{ seed: options.seed, strict: options.strict, hashInputs: options.hashInputs },

@@ -25,8 +25,10 @@ export interface Step<S extends Share = Share> extends Begun<S> {
   readonly step: number | 'combine' | 'whole';
   readonly begin: number;
   readonly end: number;
-  /** Passes that it makes over its elements. */
+  /** Times that its elements are read. */
   readonly times: number;
+  /** The lane keeps what it reads from one pass to the next. */
+  readonly keeps?: boolean;
   /** Last chunk of its pass. */
   readonly last: boolean;
 }

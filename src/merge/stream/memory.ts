@@ -79,6 +79,12 @@ function leastOf({ size, unit, inputs, slotWidth, fileWidth, workingBytes }: Chu
   return { aligning, besides, least: (first * slotWidth + aligning) * SLOTS + besides };
 }
 
+/** Whether a lane has room for all stored inputs of a tensor beside its slots, so that they are read once for all passes. */
+export function keepsInputs(memory: MemoryPlan, needs: ChunkNeeds): boolean {
+  const room = memory.laneBytes - SLOTS * memory.slotBytes - leastOf(needs).besides;
+  return needs.slotWidth === 0 && needs.size * needs.fileWidth <= room;
+}
+
 /**
  * Elements of a chunk: all where they fit, else as many units as do, and one at the least.
  *

@@ -19,12 +19,19 @@ export interface Scratch {
   vector(k: number, length: number): Float32Array;
   /** Stored bytes on their way from or to a file, as `vector`. */
   bytes(k: number, length: number): Uint8Array;
+  /** Stored bytes of a whole input, which stay until the next tensor that is kept. */
+  kept(k: number, length: number): Uint8Array;
   dispose(): void;
 }
 
 export function createScratch(kernels: Kernels): Scratch {
   const vectors: Float32Array[] = [];
   const stored: Uint8Array[] = [];
+  const whole: Uint8Array[] = [];
+  const grown = (arrays: Uint8Array[], k: number, length: number): Uint8Array => {
+    if (arrays[k] === undefined || arrays[k].length < length) arrays[k] = new Uint8Array(length);
+    return arrays[k].subarray(0, length);
+  };
   const buffers: (KernelBuffer | undefined)[] = [];
   const allocate = (k: number, length: number): Float32Array => {
     // A method calls several kernels with the same vectors, and WASM memory may move at each: it gets copies.
@@ -40,10 +47,8 @@ export function createScratch(kernels: Kernels): Scratch {
         vectors[k] = allocate(k, Math.max(length, BLOCK));
       return vectors[k].length === length ? vectors[k] : vectors[k].subarray(0, length);
     },
-    bytes(k, length) {
-      if (stored[k] === undefined || stored[k].length < length) stored[k] = new Uint8Array(length);
-      return stored[k].subarray(0, length);
-    },
+    bytes: (k, length) => grown(stored, k, length),
+    kept: (k, length) => grown(whole, k, length),
     dispose: () => {
       for (const buffer of buffers) buffer?.dispose();
     },

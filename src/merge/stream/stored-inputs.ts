@@ -25,9 +25,12 @@ export function createStoredInputs(
   const rounding = start.rounding && createCodec(kernels, start.rounding);
   const { rounded = codecs.length } = start;
 
-  /** From a file bytes come into a few cached places, again at every pass. */
+  /** Where what is kept of each input ends: passes go through a tensor from its first element on. */
+  const keptUntil = codecs.map(() => 0);
+
+  /** From a file bytes come into a few cached places, again at every pass unless they are kept. */
   const stored = (
-    { inputs, offset }: ChunkCommand,
+    { inputs, offset, count, keeps }: ChunkCommand,
     k: number,
     begin: number,
     end: number,
@@ -36,9 +39,14 @@ export function createStoredInputs(
     const { dtype } = codecs[k];
     const input = inputs[k];
     const first = bytesOf(dtype, begin);
-    if (input instanceof Uint8Array) return input.subarray(first, bytesOf(dtype, end));
-    const bytes = scratch.bytes(place, bytesOf(dtype, end) - first);
+    const last = bytesOf(dtype, end);
+    if (input instanceof Uint8Array) return input.subarray(first, last);
+    const bytes = keeps
+      ? scratch.kept(k, bytesOf(dtype, count)).subarray(first, last)
+      : scratch.bytes(place, last - first);
+    if (keeps && end <= keptUntil[k]) return bytes;
     filesOf(files).read(input, bytesOf(dtype, offset) + first, bytes);
+    if (keeps) keptUntil[k] = end;
     return bytes;
   };
 

@@ -8,7 +8,7 @@ import { isAltered } from './altered-input.js';
 import { NonFiniteOutputError } from './errors.js';
 import type { Lane } from './lane.js';
 import { type Begun as BegunShare, LaneRun, type LaneRunOptions, type Step } from './lane-run.js';
-import { type ChunkNeeds, chunkElements } from './memory.js';
+import { type ChunkNeeds, chunkElements, keepsInputs } from './memory.js';
 import { readerOf, widthOf } from './readers.js';
 import { type Share, schedule } from './schedule.js';
 import { createScratch } from './scratch.js';
@@ -123,9 +123,13 @@ class StreamRun extends LaneRun<Begun> {
     const { output, begin, end } = share;
     const known = await shape;
     const { passes } = known;
-    const chunk = chunkElements(this.options.memory, needsOf(share, common, known), () => this.#allNeeds());
-    if (chunk >= end - begin && begin === 0 && end === sizeOf(output.shape)) {
-      yield { ...common, step: 'whole', times: passes + 1, begin, end, last: true };
+    const { memory } = this.options;
+    const needs = needsOf(share, common, known);
+    const whole = begin === 0 && end === sizeOf(output.shape);
+    const keeps = whole && passes > 0 && keepsInputs(memory, needs);
+    const chunk = keeps ? end : chunkElements(memory, needs, () => this.#allNeeds());
+    if (whole && chunk >= end) {
+      yield { ...common, step: 'whole', keeps, times: keeps ? 1 : passes + 1, begin, end, last: true };
       return;
     }
     for (let pass = 0; pass <= passes; pass++)
@@ -171,6 +175,7 @@ class StreamRun extends LaneRun<Begun> {
         offset: begin,
         count: end - begin,
         last: step.last,
+        keeps: step.keeps,
       };
       const result = await this.ran(step, lane.run(step.id, command));
       if (result === undefined) return;

@@ -54,6 +54,8 @@ export interface ChunkCommand {
   readonly count: number;
   /** Ends the pass. */
   readonly last: boolean;
+  /** Of a whole tensor: there is room to keep what is read from files from one pass to the next. */
+  readonly keeps?: boolean;
 }
 
 /** What the summary and the checks need of a combined chunk; sums over its elements in order. */

@@ -70,6 +70,19 @@ describe('the bytes of a merge', () => {
     expect((await run({ memory: TIGHT })).equals(await run({}))).toBe(true);
   });
 
+  it('come from inputs that are read once where a lane has room to keep them between passes', async () => {
+    const run = async (memory: number): Promise<[number, Buffer]> => {
+      const out = join(folder, `out${number++}`);
+      const options = { baseFolder: folder, sync: false, workers: 2, memory };
+      const { bytesRead } = await mergeRecipe(recipeOf('model_stock', TUNES), out, options);
+      return [bytesRead, await readBytes(out)];
+    };
+    const [once, plain] = await run(512e6);
+    const [twice, same] = await run(TIGHT + 100e6);
+    expect(twice).toBe(2 * once);
+    expect(same.equals(plain)).toBe(true);
+  });
+
   it('are the same tensors for any size of the files', async () => {
     const whole = await readValues(await merged('ties', { workers: 0 }));
     const out = await merged('ties', { workers: 0, shardSize: 20_000 });
