@@ -14,7 +14,10 @@ export interface TensorDescription {
   /** Method name, or `copy`. */
   readonly method: string;
   readonly inputs: readonly { readonly model: string; readonly name: string; readonly dtype: TensorDtype }[];
-  /** Times that the inputs are read, at most: where all entries that equal the threshold of a whole model are kept, it is once less. */
+  /**
+   * Times that the inputs are read, at most: where all entries that equal the threshold of a whole model are kept, it is once less, and what
+   * a worker has room to keep it reads once for the passes of a merge.
+   */
   readonly passes: number;
   readonly bytesRead: number;
   readonly bytesWritten: number;
@@ -33,7 +36,10 @@ export interface PlanDescription {
   readonly parameters: number;
   readonly bytesRead: number;
   readonly bytesWritten: number;
-  /** Estimate: chunks of all inputs of the widest tensor as stored and as float32, and the result, times the workers. */
+  /**
+   * Estimate: chunks of all inputs of the widest tensor as stored and as float32, and the result, times the workers. Inputs that workers keep
+   * between passes, within the budget, come on top.
+   */
   readonly peakBytes: number;
   readonly config?: Readonly<Record<string, unknown>>;
   /** Models that are trimmed as a whole, and how many of their entries are kept. */
