@@ -11,7 +11,7 @@ export function forEachPiece(n: number, use: (begin: number, end: number) => voi
 }
 
 /** Values, or codes of 16-bit floats. */
-export type Vector = Float32Array | Uint16Array;
+type Vector = Float32Array | Uint16Array;
 
 export const slices = <T extends Vector>(arrays: readonly T[], begin: number, end: number): T[] =>
   begin === 0 && arrays.every((array) => array.length === end)
