@@ -1,7 +1,8 @@
-/** One piece of so many is looked at: enough for a share, and next to no work. */
+/** One piece of so many is looked at, and so many of its entries, evenly spread: enough for a share, and next to no work. */
 const kEvery = 16;
+const kEntries = 1024;
 
-/** How often task vectors disagree: the share of entries that some model keeps at which weighted vectors of both signs meet. */
+/** How often task vectors disagree: the share of entries that some model keeps at which weighted vectors of both signs meet; an estimate. */
 export class SignConflicts {
   private kept = 0;
   private mixed = 0;
@@ -12,17 +13,18 @@ export class SignConflicts {
    */
   count(deltas: readonly Float32Array[], weights: Float64Array, index: number): void {
     if (index % kEvery !== 0) return;
-    const signs = Array.from(weights, Math.sign);
-    for (let i = 0; i < deltas[0].length; i++) {
-      let sum = 0;
-      let entries = 0;
+    const { length } = deltas[0];
+    const stride = Math.max(1, Math.floor(length / kEntries));
+    for (let i = 0; i < length; i += stride) {
+      let up = false;
+      let down = false;
       for (let k = 0; k < deltas.length; k++) {
-        const sign = Math.sign(deltas[k][i]) * signs[k];
-        sum += sign;
-        entries += Math.abs(sign);
+        const value = deltas[k][i] * weights[k];
+        if (value > 0) up = true;
+        else if (value < 0) down = true;
       }
-      if (entries > 0) this.kept++;
-      if (entries > Math.abs(sum)) this.mixed++;
+      if (up || down) this.kept++;
+      if (up && down) this.mixed++;
     }
   }
 
